@@ -1,0 +1,57 @@
+# Token Monitor. `make help` lists what there is. Each target does the set-up that it needs.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.set-up
+# Debian packages that the tests use: promtool.
+PACKAGES := prometheus
+ARGS ?=
+TESTS ?= tests
+
+.PHONY: help setup packages demo test quick lint types layers lock clean
+
+help: ## List the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(STAMP) ## Make .venv from requirements with hashes
+$(STAMP): requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed (set PYTHON=...)"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) 2>/dev/null || { scripts/packages python3-venv && $(PYTHON) -m venv --clear $(VENV); }
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+packages: ## Install the Debian packages that the tests use (root), or say what is missing
+	@scripts/packages $(PACKAGES)
+
+demo: setup ## The main job, embedded: no Kubernetes, no Argo CD (ARGS=--once ends by itself)
+	@$(BIN)/token-monitor demo $(ARGS)
+
+test: setup packages lint types layers ## All checks and tests (under 10 minutes)
+	$(BIN)/pytest -n 2 $(TESTS)
+
+quick: setup ## Only the tests that take a moment
+	$(BIN)/pytest -q -m "not slow" -n 2 $(TESTS)
+
+lint: setup ## Style and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup ## Static types, strict
+	$(BIN)/mypy
+
+layers: setup ## Imports go downward only
+	$(BIN)/lint-imports
+
+lock: ## Compile requirements/*.txt (with hashes, without index addresses) anew
+	$(PYTHON) -m venv build/lock
+	build/lock/bin/pip install --quiet uv
+	build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml -o requirements/base.txt
+	build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml requirements/dev.in -c requirements/base.txt -o requirements/dev.txt
+
+clean: ## Remove what was made
+	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis
