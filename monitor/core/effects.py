@@ -1,0 +1,125 @@
+"""What the rotation wants done, and what came of it, as values. Nothing here does anything.
+
+`Unknown` is an outcome of its own: an answer that was lost means neither "done" nor "failed" (design.md).
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from monitor.core.model import Key
+from monitor.core.secret import Secret
+
+
+class Access(enum.StrEnum):
+    """With what the account is reached."""
+
+    LIVE_KEY = "live key"  # the Secret's token, or the new one: an account manages its own keys without any RBAC
+    LOGIN = "login"  # user name and password, within the budget
+
+
+@dataclass(frozen=True, slots=True)
+class Mint:
+    """Create the key `key_id`. expires_in: seconds, None: never."""
+
+    key_id: str
+    expires_in: int | None
+    access: Access
+
+
+@dataclass(frozen=True, slots=True)
+class ListKeys:
+    """Read the account's keys."""
+
+    access: Access
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Delete the key `key_id`, and see it gone."""
+
+    key_id: str
+    access: Access
+
+
+@dataclass(frozen=True, slots=True)
+class Prove:
+    """See `token` accepted as the right account on fresh connections, with its permissions, the control refused."""
+
+    token: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """Write `token` over the Secret of `version` (compare-and-swap), and read it back."""
+
+    token: Secret
+    version: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RestartConsumers:
+    """Annotate the pod templates of the consumers with the key's id; the same id again changes nothing."""
+
+    key_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class LookAtConsumers:
+    """See which pods still run with an older key than `key_id`, published at `since`."""
+
+    key_id: str
+    since: float
+
+
+Effect = Mint | ListKeys | Delete | Prove | Publish | RestartConsumers | LookAtConsumers
+
+
+@dataclass(frozen=True, slots=True)
+class Minted:
+    """The key was handed out."""
+
+    token: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """The account's keys."""
+
+    keys: tuple[Key, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """It is done, and was seen to be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Argo CD, or Kubernetes, said no: nothing was changed. login: it was the password that was refused."""
+
+    why: str
+    login: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """The Secret was changed by somebody else: nothing was written. Look again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """The answer was lost: it may have been done or not."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Consumers:
+    """Who still runs with an older key, by name; None where pods may not be read."""
+
+    old: tuple[str, ...] | None
+
+
+Outcome = Minted | Listed | Done | Refused | Conflict | Unknown | Consumers

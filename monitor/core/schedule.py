@@ -1,0 +1,48 @@
+"""When a check is due. All times are monotonic seconds; randomness comes in as a number from 0 to 1.
+
+Checks of a target lie on a grid of its interval, shifted by a part that follows from its name: the fleet is spread
+evenly, and a restart does not move it. "Cannot tell" makes the pauses longer, with jitter; any other answer
+brings the grid back at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from zlib import crc32
+
+CONFIRMATION_DELAY = 1.0
+# Recovery is to be known soon: the pause grows to four intervals and no further.
+MAX_BACKOFF_INTERVALS = 4.0
+FIRST_CHECKS_PER_SECOND = 200.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """How often a target is checked: seconds between checks, and where in the interval its turn is (0 to 1)."""
+
+    interval: float
+    phase: float
+
+
+def phase_of(name: str) -> float:
+    """Where in the interval a target's turn is: 0 to 1, evenly over names, the same in every process."""
+    return crc32(name.encode()) / 2**32
+
+
+def first_due(rhythm: Rhythm, start: float, targets: int) -> float:
+    """The first check: soon, but not all in the same moment."""
+    return start + rhythm.phase * min(rhythm.interval, targets / FIRST_CHECKS_PER_SECOND)
+
+
+def next_due(rhythm: Rhythm, now: float) -> float:
+    """The next point of the grid, at least a tenth of the interval away."""
+    offset = rhythm.phase * rhythm.interval
+    earliest = now + 0.1 * rhythm.interval
+    steps = -(-(earliest - offset) // rhythm.interval)
+    return offset + steps * rhythm.interval
+
+
+def backed_off(rhythm: Rhythm, now: float, failures: int, chance: float, retry_after: float | None = None) -> float:
+    """After `failures` answers in a row that could not tell. `chance` (0 to 1) is the jitter, ±20 %."""
+    pause = rhythm.interval * min(2.0 ** max(0, min(failures, 10) - 1), MAX_BACKOFF_INTERVALS)
+    return now + max(pause * (0.8 + 0.4 * chance), retry_after or 0.0)

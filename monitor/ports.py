@@ -1,0 +1,142 @@
+"""What the core needs of the outside world, as small protocols named by what they do.
+
+Adapters implement them (`monitor.adapters`), fakes with behaviour stand in for them in tests, and one contract
+test runs on both. Nothing here does anything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from monitor.core.effects import Conflict, Consumers, Done, Listed, Minted, Refused, Unknown
+from monitor.core.model import Answer
+from monitor.core.questions import Question
+from monitor.core.secret import Secret
+
+
+class Clock(Protocol):
+    """The time of day and time that only goes forward. Sleeping goes through the event loop's own clock."""
+
+    def now(self) -> float:
+        """Epoch seconds, UTC. May jump."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds from some start; never goes back. The event loop's time."""
+        ...
+
+
+class ArgoCD(Protocol):
+    """One Argo CD API server. Every call answers within its deadline and never raises for what the server does."""
+
+    async def ask(self, question: Question, token: Secret, *, fresh: bool = False) -> Answer:
+        """Puts one question with `token`. `fresh`: over a connection made for it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What was read of a target's token.
+
+    token: the value; the last one known where the source could not be read now; None when there is none.
+    problem: what is wrong, in words with the remedy: nothing there (Secret, key or value missing), or not readable.
+    readable: whether the source itself answered. Not readable and no token means that nothing can be told.
+    """
+
+    token: Secret | None
+    problem: str = ""
+    readable: bool = True
+
+
+class CredentialSource(Protocol):
+    """Where a target's token comes from: a Secret, a file, or the configuration itself."""
+
+    @property
+    def where(self) -> str:
+        """The place in words, for causes and remedies: `Secret codefresh/argocd-token, key token`."""
+        ...
+
+    async def read(self) -> Credential:
+        """The present value. Never raises for what the source holds or fails to."""
+        ...
+
+
+class AccountKeys(Protocol):
+    """The keys of accounts of one Argo CD server. No call raises for what the server or the network does.
+
+    An answer that may mean either is `Unknown`; the key list decides then (recordings create-token, delete-token).
+    """
+
+    async def login(self, username: str, password: Secret) -> Minted | Refused | Unknown:
+        """A session token; `Refused(login=True)` when the password was."""
+        ...
+
+    async def logout(self, session: Secret) -> None:
+        """Ends a session. Best effort: a session ends by itself after 24 h."""
+        ...
+
+    async def mint(
+        self, account: str, key_id: str, expires_in: int | None, token: Secret
+    ) -> Minted | Refused | Unknown:
+        """Creates an API key. `expires_in` in seconds, None: never."""
+        ...
+
+    async def keys(self, account: str, token: Secret) -> Listed | Refused | Unknown:
+        """The account's keys."""
+        ...
+
+    async def delete(self, account: str, key_id: str, token: Secret) -> Done | Refused | Unknown:
+        """Deletes an API key; one that does not exist is done."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The consumers' credential as it stands.
+
+    token: None when there is none. version: for compare-and-swap, None when the place itself does not exist.
+    readable: False when it could not be looked at; then nothing else holds. writer: who changed it last, if known.
+    """
+
+    token: Secret | None
+    version: str | None
+    readable: bool = True
+    problem: str = ""
+    writer: str | None = None
+
+
+class CredentialStore(Protocol):
+    """Where the consumers read their token. Everything else in it stays as it is."""
+
+    async def read(self) -> Stored:
+        """The present value, read from the source itself. Never raises for what the source does."""
+        ...
+
+    async def write(self, token: Secret, version: str | None) -> Done | Conflict | Refused | Unknown:
+        """Replaces the token where the version is still `version` (None: it must not exist), and reads it back."""
+        ...
+
+
+class JournalStore(Protocol):
+    """Where the rotation's journal is kept, with compare-and-swap."""
+
+    async def read(self) -> tuple[str, str | None] | Unknown:
+        """(text, version); text "" and version None when there is none yet."""
+        ...
+
+    async def write(self, text: str, version: str | None) -> str | Conflict | Refused | Unknown:
+        """Writes where the version is still `version`. Returns the new version."""
+        ...
+
+
+class ConsumerWorkloads(Protocol):
+    """The workloads that use the token."""
+
+    async def restart(self, key_id: str) -> Done | Refused | Unknown:
+        """Annotates their pod templates with the key's id; the same id again restarts nobody."""
+        ...
+
+    async def look(self, key_id: str, since: float) -> Consumers | Unknown:
+        """Who still runs with an older key than the one published at `since` (epoch seconds)."""
+        ...
