@@ -1,0 +1,1 @@
+"""Argo CD's API server, over HTTP."""

@@ -1,0 +1,146 @@
+"""The Argo CD API over aiohttp: one question, one bounded answer, whatever the server does.
+
+Redirects are not followed (the token would go along), cookies are not kept, bodies and headers are bounded, and one
+deadline covers the whole of it. What an answer means is the core's to say (`monitor.core.classify`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from ssl import SSLError
+from urllib.parse import quote
+
+import aiohttp
+from yarl import URL
+
+from monitor.adapters.argocd.connections import Connections
+from monitor.adapters.argocd.faults import to_fault
+from monitor.adapters.argocd.tls import TlsContexts, Trust
+from monitor.core.model import Answer, Fault, FaultKind, Reply
+from monitor.core.questions import Question, Topic
+from monitor.core.secret import Secret
+from monitor.ports import Clock
+
+MAX_BODY = 64 * 1024
+# An account lists every key ever made (52 bytes each, recording many-keys).
+MAX_ACCOUNT_BODY = 1024 * 1024
+MAX_RETRY_AFTER = 900.0
+USERINFO = "/api/v1/session/userinfo"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where one Argo CD server is. `base` has no trailing slash and includes the root path; `timeout` in seconds."""
+
+    base: str
+    trust: Trust = field(default_factory=Trust)
+    server_name: str | None = None
+    timeout: float = 10.0
+
+    @property
+    def origin(self) -> str:
+        """scheme://host:port"""
+        return str(URL(self.base).origin())
+
+
+class ArgoCDClient:
+    """One server, over the connections and TLS contexts of the process."""
+
+    __slots__ = ("_clock", "_connections", "_contexts", "_endpoint", "_origin", "_userinfo")
+
+    def __init__(self, endpoint: Endpoint, connections: Connections, contexts: TlsContexts, clock: Clock) -> None:
+        self._endpoint = endpoint
+        self._connections = connections
+        self._contexts = contexts
+        self._clock = clock
+        self._origin = endpoint.origin
+        self._userinfo = URL(endpoint.base + USERINFO, encoded=True)
+
+    async def ask(self, question: Question, token: Secret, *, fresh: bool = False) -> Answer:
+        """Puts one question. Never raises for what the server or the network does."""
+        limit = MAX_ACCOUNT_BODY if question.topic is Topic.ACCOUNT else MAX_BODY
+        try:
+            async with asyncio.timeout(self._endpoint.timeout):
+                return await self._get(self._url(question), token, limit, fresh=fresh)
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            return to_fault(error)
+
+    async def _get(self, url: URL, token: Secret, limit: int, *, fresh: bool) -> Answer:
+        if fresh:
+            return await self._send(self._connections.fresh(), url, token, limit, {})
+        trace: dict[str, bool] = {}
+        try:
+            async with self._connections.kept(self._origin) as session:
+                return await self._send(session, url, token, limit, trace)
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+            # A kept connection may have died unseen; a new one decides. Reading twice changes nothing there.
+            if not trace.get("reused") or isinstance(error, aiohttp.ClientConnectorError):
+                raise
+        return await self._send(self._connections.fresh(), url, token, limit, {})
+
+    async def _send(
+        self, session: aiohttp.ClientSession, url: URL, token: Secret, limit: int, trace: dict[str, bool]
+    ) -> Answer:
+        try:
+            context = self._contexts.get(self._endpoint.trust) if url.scheme == "https" else False
+        except (OSError, SSLError) as error:
+            return Fault(FaultKind.TLS_OTHER, f"the CA or client certificate cannot be used: {type(error).__name__}")
+        async with session.get(
+            url,
+            headers={"Authorization": f"Bearer {token.reveal()}"},
+            allow_redirects=False,
+            ssl=context,
+            server_hostname=self._endpoint.server_name,
+            trace_request_ctx=trace,
+        ) as response:
+            body = await bounded_body(response, limit)
+            if body is None:
+                return Fault(FaultKind.TOO_LARGE, f"more than {limit} bytes")
+            return Reply(
+                status=response.status,
+                body=body,
+                content_type=response.headers.get("Content-Type", "")[:100].lower(),
+                location=response.headers.get("Location", "")[:300],
+                retry_after=self._retry_after(response.headers.get("Retry-After", "")),
+                fresh_connection=not trace.get("reused", False),
+            )
+
+    def _url(self, question: Question) -> URL:
+        base = self._endpoint.base
+        if question.permission is not None:
+            return URL(f"{base}/api/v1/account/can-i/{quote(question.permission, safe='/*')}", encoded=True)
+        if question.account is not None:
+            return URL(f"{base}/api/v1/account/{quote(question.account, safe='')}", encoded=True)
+        return self._userinfo
+
+    def _retry_after(self, value: str) -> float | None:
+        """Seconds from a number or an HTTP date (RFC 9110), 15 minutes at most."""
+        value = value.strip()
+        if not value:
+            return None
+        if value.isascii() and value.isdigit():
+            return min(float(value[:6]), MAX_RETRY_AFTER)
+        try:
+            wait = parsedate_to_datetime(value).timestamp() - self._clock.now()
+        except (ValueError, OverflowError):
+            return None
+        return min(max(wait, 0.0), MAX_RETRY_AFTER)
+
+
+async def bounded_body(response: aiohttp.ClientResponse, limit: int) -> bytes | None:
+    """The whole body, or None (and a closed connection) when it is longer than `limit`."""
+    length = response.content_length
+    if length is not None and length > limit:
+        response.close()
+        return None
+    chunks: list[bytes] = []
+    size = 0
+    while chunk := await response.content.readany():
+        size += len(chunk)
+        if size > limit:
+            response.close()
+            return None
+        chunks.append(chunk)
+    return b"".join(chunks)
