@@ -1,0 +1,229 @@
+"""What the program works with: every default resolved, no pydantic, small and frozen.
+
+`resolve` turns a checked document into `Settings`. Each target carries its own effective values, so nobody looks up a
+default twice. Where a credential comes from is a `Source`: in clear, a key of a Secret, or a file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from monitor.config import address, model
+from monitor.config.address import Address
+from monitor.core.model import Mode
+from monitor.core.secret import Secret
+
+# What Codefresh's chart uses where its values say nothing (charts/gitops-runtime/values.yaml).
+DEFAULT_USERNAME = "admin"
+PASSWORD_SECRET = ("argocd-initial-admin-secret", "password")
+TOKEN_SECRET = ("argocd-token", "token")
+
+
+@dataclass(frozen=True, slots=True)
+class InClear:
+    """A credential written into the configuration."""
+
+    secret: Secret
+
+    def __str__(self) -> str:
+        return "the configuration"
+
+
+@dataclass(frozen=True, slots=True)
+class InSecret:
+    """A key of a Kubernetes Secret. namespace: None for the one the monitor finds itself in."""
+
+    name: str
+    key: str
+    namespace: str | None = None
+
+    def __str__(self) -> str:
+        place = f"{self.namespace}/{self.name}" if self.namespace else self.name
+        return f"Secret {place}, key {self.key}"
+
+
+@dataclass(frozen=True, slots=True)
+class InFile:
+    """A file."""
+
+    path: str
+
+    def __str__(self) -> str:
+        return f"file {self.path}"
+
+
+Source = InClear | InSecret | InFile
+
+
+@dataclass(frozen=True, slots=True)
+class TlsSettings:
+    """How a target's certificate is checked."""
+
+    ca_file: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
+    insecure: bool = False
+    server_name: str | None = None
+
+
+PLAIN_TLS = TlsSettings()
+
+
+@dataclass(frozen=True, slots=True)
+class TargetSettings:
+    """One target. Durations are seconds.
+
+    expected_account: whom the token must belong to; None when nobody said (token mode without a username).
+    username, password_source: who logs in, and with what; None in token mode.
+    token_source: where the consumers' token is read; in password mode also where the minted key is kept.
+    """
+
+    name: str
+    address: Address
+    mode: Mode
+    token_source: Source
+    password_source: Source | None = None
+    username: str | None = None
+    expected_account: str | None = None
+    tls: TlsSettings = PLAIN_TLS
+    namespace: str | None = None
+    interval: float = 15.0
+    timeout: float = 10.0
+    account_interval: float = 300.0
+    expiring_within: float = 604_800.0
+    required_permissions: tuple[str, ...] = ()
+    unused_in_clear: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HttpSettings:
+    """Where the monitor's own pages are served; https when both files are given."""
+
+    bind: str = "127.0.0.1"
+    port: int = 8080
+    cert_file: str | None = None
+    key_file: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """format: auto, json or console; level: debug, info, warning or error."""
+
+    format: str = "auto"
+    level: str = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class KubernetesSettings:
+    """How the Kubernetes API is found; None: in-cluster, else KUBECONFIG or ~/.kube/config."""
+
+    kubeconfig: str | None = None
+    context: str | None = None
+    namespace: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The whole configuration, checked and resolved."""
+
+    targets: tuple[TargetSettings, ...]
+    interval: float = 15.0
+    timeout: float = 10.0
+    account_interval: float = 300.0
+    expiring_within: float = 604_800.0
+    http: HttpSettings = HttpSettings()
+    log: LogSettings = LogSettings()
+    kubernetes: KubernetesSettings = KubernetesSettings()
+
+
+def resolve(document: model.Document) -> Settings:
+    """The settings of a document that passed its model and `rules`."""
+    serving = document.http.tls
+    return Settings(
+        targets=tuple(_target(target, document) for target in document.targets),
+        interval=document.interval,
+        timeout=document.timeout,
+        account_interval=document.account_interval,
+        expiring_within=document.expiring_within,
+        http=HttpSettings(
+            document.http.bind,
+            document.http.port,
+            serving.cert_file if serving else None,
+            serving.key_file if serving else None,
+        ),
+        log=LogSettings(document.log.format, document.log.level),
+        kubernetes=KubernetesSettings(
+            document.kubernetes.kubeconfig, document.kubernetes.context, document.kubernetes.namespace
+        ),
+    )
+
+
+def _target(target: model.Target, document: model.Document) -> TargetSettings:
+    auth = target.auth
+    mode = Mode(auth.type)
+    namespace = target.namespace or document.kubernetes.namespace
+    by_password = mode is Mode.PASSWORD
+    return TargetSettings(
+        name=target.name,
+        address=_address(target),
+        mode=mode,
+        token_source=_token_source(auth, namespace),
+        password_source=_password_source(auth, namespace) if by_password else None,
+        username=(auth.username or DEFAULT_USERNAME) if by_password else None,
+        expected_account=(auth.username or DEFAULT_USERNAME) if by_password else auth.username,
+        tls=_tls(target.tls),
+        namespace=namespace,
+        interval=_either(target.interval, document.interval),
+        timeout=_either(target.timeout, document.timeout),
+        account_interval=_either(target.account_interval, document.account_interval),
+        expiring_within=_either(target.expiring_within, document.expiring_within),
+        required_permissions=target.required_permissions,
+        unused_in_clear=_unused_in_clear(auth, by_password=by_password),
+    )
+
+
+def _address(target: model.Target) -> Address:
+    url = target.server.url or target.url
+    if url is not None:
+        return address.of_url(url)
+    return address.of_service(target.server.svc or "", target.server.port or 80, target.server.rootpath)
+
+
+def _token_source(auth: model.Auth, namespace: str | None) -> Source:
+    # In password mode a token in clear could not be replaced, and Codefresh's runtime does not read it either.
+    in_clear = auth.token if auth.type == "token" else None
+    return _source(in_clear, auth.token_secret_key_ref, auth.token_file, namespace, TOKEN_SECRET)
+
+
+def _password_source(auth: model.Auth, namespace: str | None) -> Source:
+    return _source(auth.password, auth.password_secret_key_ref, auth.password_file, namespace, PASSWORD_SECRET)
+
+
+def _source(
+    in_clear: Secret | None,
+    ref: model.SecretKeyRef | None,
+    file: str | None,
+    namespace: str | None,
+    default: tuple[str, str],
+) -> Source:
+    if in_clear is not None:
+        return InClear(in_clear)
+    if ref is not None and ref.name is not None and ref.key is not None:
+        return InSecret(ref.name, ref.key, namespace)
+    if file is not None:
+        return InFile(file)
+    return InSecret(*default, namespace)
+
+
+def _tls(tls: model.Tls) -> TlsSettings:
+    found = TlsSettings(tls.ca_file, tls.cert_file, tls.key_file, tls.insecure, tls.server_name)
+    return PLAIN_TLS if found == PLAIN_TLS else found  # one object for the many, at 10,000 targets
+
+
+def _unused_in_clear(auth: model.Auth, *, by_password: bool) -> tuple[str, ...]:
+    unused, name = (auth.token, "token") if by_password else (auth.password, "password")
+    return (name,) if unused is not None else ()
+
+
+def _either(own: float | None, common: float) -> float:
+    return common if own is None else own

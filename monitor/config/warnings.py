@@ -1,0 +1,80 @@
+"""What works but should not stay: tokens in clear, certificates that nobody checks, keys that have no effect.
+
+Warnings never stop the monitor. They are said once at start and by `config validate`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from monitor.config.settings import TOKEN_SECRET, InClear, InSecret, Settings, TargetSettings
+from monitor.core.model import Mode
+
+# Objects of these are PROJECT/NAME: `applications/get/*` is answered with "no" even to an administrator
+# (recorded from Argo CD: the pattern must match both parts).
+_TWO_PART_OBJECTS = frozenset({"applications", "applicationsets", "logs", "exec"})
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something to change when there is time."""
+
+    path: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.text}"
+
+
+def warnings_of(settings: Settings) -> tuple[Notice, ...]:
+    """All warnings, in the order of the targets."""
+    return tuple(
+        Notice(f"targets[{index}].{path} ({target.name})", text)
+        for index, target in enumerate(settings.targets)
+        for path, text in _of_target(target)
+    )
+
+
+def _of_target(target: TargetSettings) -> Iterator[tuple[str, str]]:
+    yield from _credentials(target)
+    yield from _transport(target)
+    for number, permission in enumerate(target.required_permissions):
+        resource, action, what = permission.split("/", 2)
+        if resource in _TWO_PART_OBJECTS and "/" not in what:
+            yield (
+                f"requiredPermissions[{number}]",
+                f"an object of {resource} is PROJECT/NAME, so Argo CD answers no; write {resource}/{action}/*/*",
+            )
+
+
+def _credentials(target: TargetSettings) -> Iterator[tuple[str, str]]:
+    if isinstance(target.token_source, InClear):
+        yield "auth.token", "the token is in clear in the configuration, for a trial only; use tokenSecretKeyRef"
+    if isinstance(target.password_source, InClear):
+        yield "auth.password", "the password is in clear, for a trial only; use passwordSecretKeyRef"
+    for word in target.unused_in_clear:
+        yield f"auth.{word}", f"is in clear and not used in {target.mode.value} mode; remove it"
+    source = target.token_source
+    if target.mode is Mode.PASSWORD and isinstance(source, InSecret) and (source.name, source.key) != TOKEN_SECRET:
+        yield (
+            "auth.tokenSecretKeyRef",
+            f"the API key is kept in {source}; Codefresh's runtime reads {TOKEN_SECRET[0]} in password mode",
+        )
+
+
+def _transport(target: TargetSettings) -> Iterator[tuple[str, str]]:
+    address, tls = target.address, target.tls
+    if address.scheme == "https":
+        if tls.insecure:
+            yield "tls.insecure", "the server's certificate is not checked: whoever answers gets the token; use caFile"
+            if tls.ca_file:
+                yield "tls.caFile", "has no effect while insecure is true"
+        return
+    if tls.insecure:
+        yield "tls.insecure", "has no effect with http://; remove it"
+    for key, value in (("caFile", tls.ca_file), ("certFile", tls.cert_file), ("serverName", tls.server_name)):
+        if value:
+            yield f"tls.{key}", "has no effect with http://; remove it, or use https"
+    if not (address.is_loopback or address.is_cluster_internal):
+        yield "server", f"the token travels to {address.host} without encryption; use https://"

@@ -1,0 +1,154 @@
+"""`handle(state, request) -> Response`: the whole server as one function, without a socket.
+
+The order is that of the real one: root path, `/auth/logout`, `/healthz`, content type, route, body, caller, handler.
+So a request with a bad body is told so before its token is looked at.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from urllib.parse import parse_qsl, unquote
+
+from monitor.simulator import about, accounts, projects, sessions
+from monitor.simulator.calls import NOBODY, Call, identify
+from monitor.simulator.go_decoding import DecodingError, decode_message
+from monitor.simulator.messages import HTML, PLAIN_TEXT, APIError, Broken, Code, text_error
+from monitor.simulator.messages import Request as Request
+from monitor.simulator.messages import Response as Response
+from monitor.simulator.state import ArgoCDState
+
+REFUSED = Response(0, broken=Broken.REFUSED)
+PAGE_NOT_FOUND = "404 page not found"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One endpoint. An open one is answered to callers whom the server refuses, too."""
+
+    method: str
+    pattern: str
+    handler: Callable[[Call], Response]
+    open: bool = False
+    message: str = ""
+    fields: Mapping[str, type] = field(default_factory=dict)
+
+
+_LOGIN = {"username": str, "password": str, "token": str}
+_NEW_TOKEN = {"name": str, "id": str, "expiresIn": int}
+_NEW_PROJECT_TOKEN = {"project": str, "role": str, "id": str, "description": str, "expiresIn": int}
+_PASSWORD = {"name": str, "currentPassword": str, "newPassword": str}
+_PROJECT_TOKEN = "/api/v1/projects/{project}/roles/{role}/token"  # noqa: S105
+
+ROUTES = (
+    Route("GET", "/api/v1/session/userinfo", sessions.userinfo, open=True),
+    Route("POST", "/api/v1/session", sessions.create, True, "SessionCreateRequest", _LOGIN),
+    Route("DELETE", "/api/v1/session", sessions.delete, open=True),
+    Route("GET", "/api/v1/account", accounts.list_accounts),
+    Route("GET", "/api/v1/account/{name}", accounts.get_account),
+    Route("PUT", "/api/v1/account/password", accounts.update_password, False, "UpdatePasswordRequest", _PASSWORD),
+    Route("GET", "/api/v1/account/can-i/{resource}/{action}/{object=**}", accounts.can_i),
+    Route("POST", "/api/v1/account/{name}/token", accounts.create_token, False, "CreateTokenRequest", _NEW_TOKEN),
+    Route("DELETE", "/api/v1/account/{name}/token/{id}", accounts.delete_token),
+    Route("POST", _PROJECT_TOKEN, projects.create_token, False, "ProjectTokenCreateRequest", _NEW_PROJECT_TOKEN),
+    Route("DELETE", _PROJECT_TOKEN + "/{iat}", projects.delete_token),
+    Route("GET", "/api/v1/applications", about.applications),
+    Route("GET", "/api/v1/certificates", about.certificates),
+    Route("GET", "/api/v1/settings", about.settings, open=True),
+    Route("GET", "/api/version", about.version, open=True),
+)
+
+
+def handle(state: ArgoCDState, request: Request, replica: int | None = None) -> Response:
+    """The answer of the installation. `replica` names who takes the request; None leaves it to the state."""
+    if state.restarting():
+        return REFUSED
+    replica = state.replica() if replica is None else replica
+    raw_path, _, raw_query = request.target.partition("?")
+    path = unquote(raw_path)  # the gateway matches the decoded path: %2F in a key's id parts it in two
+    if state.root_path and path != "/healthz":
+        prefix = f"/{state.root_path}"
+        if not path.startswith(f"{prefix}/"):
+            return text_error(404, PAGE_NOT_FOUND)
+        path = path.removeprefix(prefix)
+    if path == "/auth/logout":
+        return sessions.logout(state, state.seen_by(replica), request)
+    if path == "/healthz":
+        return about.health()
+    if not path.startswith("/api/"):
+        return _static(request)
+    if request.method != "GET" and request.header("content-type").lower() != "application/json":
+        return text_error(415, "Invalid content type")
+    call = Call(state, replica, state.seen_by(replica), request, query=dict(parse_qsl(raw_query)))
+    return _route(call, path)
+
+
+def redirect_to_https(request: Request, root_path: str = "") -> Response:
+    """What a server with TLS answers to plain HTTP on its port."""
+    prefix = f"/{root_path}" if root_path and not request.target.startswith(f"/{root_path}") else ""
+    location = f"https://{request.header('host')}{prefix}{request.target}"
+    body = f'<a href="{location}">Temporary Redirect</a>.\n\n' if request.method == "GET" else ""
+    return Response(307, {"content-type": HTML, "location": location}, body.encode("utf-8", "replace"))
+
+
+def _route(call: Call, path: str) -> Response:
+    found = [(route, parameters) for route in ROUTES if (parameters := _match(route.pattern, path)) is not None]
+    for route, parameters in found:
+        if route.method == call.request.method:
+            try:
+                return _answer(replace(call, path=parameters), route)
+            except APIError as error:
+                return error.response()
+    return text_error(405, "Method Not Allowed") if found else text_error(404, "Not Found")
+
+
+def _answer(call: Call, route: Route) -> Response:
+    if route.message:
+        try:
+            message = decode_message(call.request.body, route.message, route.fields)
+        except DecodingError as error:
+            raise APIError(Code.INVALID_ARGUMENT, str(error)) from None
+        call = replace(call, message=message)
+    try:
+        call = replace(call, caller=identify(call.state, call.settings, call.request))
+    except APIError:
+        if not route.open:
+            raise
+        call = replace(call, caller=NOBODY)
+    answer = route.handler(call)
+    renewed = call.caller.renewed_token
+    if renewed is not None and "set-cookie" not in answer.headers:
+        cookie = sessions.session_cookie(call.request, call.state, renewed)
+        answer = replace(answer, headers={**answer.headers, "set-cookie": cookie})
+    return answer
+
+
+def _match(pattern: str, path: str) -> dict[str, str] | None:
+    wanted, given = pattern.split("/")[1:], path.split("/")[1:]
+    if ":" in given[-1]:
+        return None  # the gateway takes `:x` at the end of a path for a verb: hence 404 for `proj:default:ci`
+    parameters: dict[str, str] = {}
+    if wanted[-1].endswith("=**}"):
+        rest = wanted.pop()[1 : -len("=**}")]
+        parameters[rest] = "/".join(given[len(wanted) :])
+        given = given[: len(wanted)]
+    if len(wanted) != len(given):
+        return None
+    for part, value in zip(wanted, given, strict=True):
+        if part.startswith("{"):
+            parameters[part[1:-1]] = value
+        elif part != value:
+            return None
+    return parameters
+
+
+def _static(request: Request) -> Response:
+    # The user interface. Its 404 comes compressed without saying so: Go drops Content-Encoding on an error.
+    if "text/html" in request.header("accept").split(","):
+        page = b"<!doctype html><html><head><title>Argo CD</title></head><body></body></html>"
+        return Response(200, {"content-type": HTML}, page)
+    body = f"{PAGE_NOT_FOUND}\n".encode()
+    if "gzip" in request.header("accept-encoding"):
+        body = gzip.compress(body, mtime=0)
+    return Response(404, {"content-type": PLAIN_TEXT, "x-content-type-options": "nosniff"}, body)
