@@ -1,0 +1,80 @@
+"""`token-monitor config`: validate a configuration, publish its schema, make one from Codefresh's values."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+import yaml
+
+from monitor.cli.run import load
+from monitor.config.codefresh import CodefreshError, from_codefresh, render
+from monitor.config.problems import ConfigurationError
+from monitor.config.schema import json_schema
+from monitor.config.warnings import warnings_of
+from monitor.config.yamltext import read
+
+
+@click.group("config")
+def command() -> None:
+    """Look at configurations."""
+
+
+@command.command("validate")
+@click.argument("config_file", envvar="TOKEN_MONITOR_CONFIG")
+@click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def validate(config_file: str, output: str) -> int:
+    """Check a configuration; every problem is told with its path and what to write instead.
+
+    \b
+    token-monitor config validate monitor.yaml
+    """
+    settings = load(config_file)
+    notices = [str(notice) for notice in warnings_of(settings)]
+    if output == "json":
+        click.echo(json.dumps({"valid": True, "targets": len(settings.targets), "warnings": notices}, indent=2))
+    else:
+        for notice in notices:
+            click.echo(f"warning: {notice}", err=True)
+        click.echo(f"{config_file}: valid, {len(settings.targets)} target(s)")
+    return 0
+
+
+@command.command("schema")
+def schema() -> int:
+    """Print the JSON Schema of the configuration.
+
+    \b
+    token-monitor config schema > token-monitor.schema.json
+    """
+    click.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+    return 0
+
+
+@command.command("from-codefresh")
+@click.argument("values_file")
+@click.option("--namespace", help="Namespace of the runtime's release.")
+@click.option("--release-name", default="codefresh-gitops-runtime", show_default=True, help="Name of the release.")
+def codefresh(values_file: str, namespace: str | None, release_name: str) -> int:
+    """Print the configuration for an existing Codefresh GitOps Runtime (its Helm values; - for standard input).
+
+    \b
+    token-monitor config from-codefresh values.yaml --namespace codefresh > monitor.yaml
+    helm get values codefresh-gitops-runtime -n codefresh | token-monitor config from-codefresh -
+    """
+    try:
+        text = sys.stdin.buffer.read() if values_file == "-" else Path(values_file).read_bytes()
+        values = read(text).value
+        if not isinstance(values, dict):
+            raise click.ClickException(
+                f"{values_file}: Helm values are a mapping; give the values file of the runtime."
+            )
+        conversion = from_codefresh(values, release_namespace=namespace, release_name=release_name)
+    except OSError as error:
+        raise click.ClickException(f"{values_file} cannot be read: {error.strerror}. Give a readable file.") from None
+    except (CodefreshError, ConfigurationError, yaml.YAMLError) as error:
+        raise click.ClickException(f"{values_file}: {error}") from None
+    click.echo(render(conversion), nl=False)
+    return 0

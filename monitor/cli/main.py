@@ -1,0 +1,80 @@
+"""Entry point of `token-monitor`.
+
+click ends usage errors with 2 and others with 1, which would read as "refused" and "needs a person" here: every
+error that is not a verdict ends with 3 (design.md, "CLI").
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+
+import click
+
+from monitor import __version__
+
+EXIT_ERROR = 3
+
+# Subcommand -> module with a click command `command`. Imported when asked for: `check` starts without the rest.
+COMMANDS: dict[str, str] = {
+    "check": "monitor.cli.check",
+    "run": "monitor.cli.run",
+    "config": "monitor.cli.config",
+    "demo": "monitor.cli.demo",
+    "simulate": "monitor.cli.simulate",
+    "completion": "monitor.cli.completion",
+}
+
+
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        module = COMMANDS.get(cmd_name)
+        if module is None:
+            return None
+        found: click.Command = import_module(module).command
+        return found
+
+
+@click.command(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit codes: 0 accepted, 1 accepted but needs a person, 2 refused, 3 cannot be told (or an error).",
+)
+@click.version_option(__version__, prog_name="token-monitor", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Test the credential with which other systems talk to Argo CD, and say why it is refused.
+
+    \b
+    Try:  token-monitor demo
+          ARGOCD_AUTH_TOKEN=... token-monitor check --server https://argocd.example.com
+          token-monitor run --config monitor.yaml
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command line and ends the process."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit code."""
+    entry: Callable[..., object] = cli.main
+    try:
+        result = entry(args=arguments, prog_name="token-monitor", standalone_mode=False)
+    except click.exceptions.Abort:
+        return 130
+    except click.ClickException as error:
+        error.show()
+        return EXIT_ERROR
+    except BrokenPipeError:
+        sys.stderr.close()
+        return EXIT_ERROR
+    return result if isinstance(result, int) else 0
+
+
+if __name__ == "__main__":
+    main()

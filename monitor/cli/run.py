@@ -1,0 +1,70 @@
+"""`token-monitor run`: the service."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import signal
+import sys
+from pathlib import Path
+
+import click
+
+from monitor.adapters import logs
+from monitor.adapters.server import ServerError
+from monitor.config.files import check_files
+from monitor.config.load import load_file
+from monitor.config.problems import ConfigurationError
+from monitor.config.settings import Settings
+from monitor.daemon.daemon import ConfigurationFile, Daemon
+
+
+@click.command("run")
+@click.option("--config", "config_file", envvar="TOKEN_MONITOR_CONFIG", required=True, help="The configuration file.")
+def command(config_file: str) -> int:
+    """Monitor every target of a configuration, until SIGTERM.
+
+    \b
+    token-monitor run --config monitor.yaml
+    """
+    settings = load(config_file)
+    logs.configure(settings.log.format, settings.log.level, sys.stderr)
+    return run_until_signal(settings, ConfigurationFile(Path(config_file)))
+
+
+def load(config_file: str) -> Settings:
+    """Settings of a file whose certificates exist. Raises click.ClickException with every problem."""
+    try:
+        settings = load_file(config_file)
+        check_files(settings)
+    except ConfigurationError as error:
+        raise click.ClickException(f"the configuration cannot be used:\n{error}") from None
+    return settings
+
+
+def run_until_signal(settings: Settings, file: ConfigurationFile | None) -> int:
+    """Runs the monitor on uvloop until SIGTERM or SIGINT."""
+    import uvloop
+
+    allow_many_connections()
+    try:
+        return uvloop.run(_run(settings, file))
+    except ServerError as error:
+        raise click.ClickException(str(error)) from None
+
+
+def allow_many_connections() -> None:
+    """Raises the soft limit of open files to the hard one: a kept connection a target is a file each."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+async def _run(settings: Settings, file: ConfigurationFile | None) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with Daemon(settings, file):
+        await stop.wait()
+    return 0

@@ -1,0 +1,81 @@
+"""APScheduler, which ticks; what is due is decided by `monitor.core.schedule`.
+
+One job calls the fleet's `dispatch` at the time that the fleet names; others look at files at an interval.
+APScheduler plans by the wall clock: when that is set back, its next run would lie hours ahead. So a heartbeat on
+the event loop's own clock compares the two, and plans everything anew after a jump.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from monitor.ports import Clock
+
+log = structlog.get_logger(__name__)
+
+DISPATCH = "dispatch"
+# Even if nobody wakes it, the fleet is looked at this often.
+SAFETY_INTERVAL = 1.0
+HEARTBEAT = 2.0
+JUMP = 1.0
+
+
+class Ticker:
+    """Runs `dispatch` when `next_due` (monotonic seconds, or None) says so."""
+
+    def __init__(
+        self, clock: Clock, next_due: Callable[[], float | None], dispatch: Callable[[], Awaitable[None]]
+    ) -> None:
+        self._clock = clock
+        self._next_due = next_due
+        self._dispatch = dispatch
+        self._scheduler = AsyncIOScheduler(
+            timezone=UTC, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
+        )
+        self._heartbeat: asyncio.TimerHandle | None = None
+        self._offset = 0.0
+
+    def start(self) -> None:
+        """Begins to tick."""
+        self._scheduler.add_job(self._run, "interval", seconds=SAFETY_INTERVAL, id=DISPATCH)
+        self._scheduler.start()
+        self._offset = self._clock.now() - self._clock.monotonic()
+        self._beat()
+        self.wake()
+
+    def every(self, seconds: float, job: Callable[[], Awaitable[None]], name: str) -> None:
+        """Runs `job` at an interval, never twice at the same time."""
+        self._scheduler.add_job(job, "interval", seconds=seconds, id=name)
+
+    def wake(self) -> None:
+        """Plans the next dispatch for what is due first. Call it when something became due earlier."""
+        if not self._scheduler.running:
+            return
+        due = self._next_due()
+        pause = SAFETY_INTERVAL if due is None else min(max(0.0, due - self._clock.monotonic()), SAFETY_INTERVAL)
+        self._scheduler.modify_job(DISPATCH, next_run_time=datetime.now(UTC) + timedelta(seconds=pause))
+
+    def stop(self) -> None:
+        """Ends. Jobs that run are not waited for."""
+        if self._heartbeat is not None:
+            self._heartbeat.cancel()
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
+
+    async def _run(self) -> None:
+        await self._dispatch()
+        self.wake()
+
+    def _beat(self) -> None:
+        offset = self._clock.now() - self._clock.monotonic()
+        if abs(offset - self._offset) > JUMP:
+            log.warning("the clock of this machine jumped", seconds=round(offset - self._offset, 1))
+            for job in self._scheduler.get_jobs():
+                job.modify(next_run_time=datetime.now(UTC))
+        self._offset = offset
+        self._heartbeat = asyncio.get_running_loop().call_later(HEARTBEAT, self._beat)

@@ -1,0 +1,149 @@
+"""One check of one target: read the credential, ask, and judge. Through ports only; the deciding is the core's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from monitor.core.answers import read_userinfo
+from monitor.core.claims import has_token_shape, read_claims
+from monitor.core.classify import classify, unsent
+from monitor.core.credential import Unsendable, control_of, inspect
+from monitor.core.model import Answer, Expectation, Observation, Verdict
+from monitor.core.questions import Question, Topic, next_question
+from monitor.core.secret import Secret
+from monitor.core.status import Status
+from monitor.ports import ArgoCD, Clock, Credential, CredentialSource
+
+# userinfo, account, two controls, wide open, and the permissions: a dialogue that is longer has gone wrong.
+MAX_QUESTIONS = 64
+# Characters of the token in a row that count as a leak.
+SHORTEST_ECHO = 16
+# Characters from which a whole token, or a part of it between dots, is hidden.
+SHORTEST_PIECE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """The result of one check.
+
+    fingerprint: of the token that was judged (None: there was none). problem: of its source.
+    proven: whether the control was seen refused in this check. owes_proof: the next check must see to it.
+    permissions: the answers about permissions, to be carried into the checks that do not ask again.
+    """
+
+    verdict: Verdict
+    fingerprint: str | None = None
+    problem: str = ""
+    proven: bool = False
+    owes_proof: bool = False
+    permissions: tuple[Answer, ...] = ()
+
+
+class Checker:
+    """Checks one target."""
+
+    __slots__ = ("_argocd", "_clock", "_expected", "_source")
+
+    def __init__(self, argocd: ArgoCD, source: CredentialSource, expected: Expectation, clock: Clock) -> None:
+        self._argocd = argocd
+        self._source = source
+        self._expected = expected
+        self._clock = clock
+
+    async def check(
+        self, *, full: bool, fresh: bool = False, last: Checked | None = None, credential: Credential | None = None
+    ) -> Checked:
+        """Judges the present token.
+
+        full: look at the account, the control and the permissions as well. fresh: over new connections.
+        last: the previous check of this target. A changed token makes the check full, and so does a full one that did not
+        see the control refused: `loggedIn: true` alone would count as healthy where the control was let through.
+        """
+        started = self._clock.monotonic()
+        credential = credential or await self._source.read()
+        token = inspect(credential.token, credential.problem, readable=credential.readable)
+        if isinstance(token, Unsendable):
+            cause = token.cause
+            verdict = self._timed(unsent(token.status, cause, self._expected, self._clock.now()), started)
+            return Checked(verdict, problem=credential.problem if credential.token else "")
+        fingerprint = token.fingerprint()
+        full = full or last is None or last.fingerprint != fingerprint or last.owes_proof
+        seen = Observation(
+            claims=read_claims(token.reveal()),
+            token_shaped=has_token_shape(token.reveal()),
+            permissions=() if full or last is None else last.permissions,
+        )
+        seen = await self._dialogue(seen, token, full=full, fresh=fresh)
+        verdict = classify(seen, self._expected, self._clock.now())
+        control = read_userinfo(seen.control_userinfo)
+        proven = control is not None and not control.logged_in
+        return Checked(
+            verdict=self._timed(_redacted(verdict, token), started),
+            fingerprint=fingerprint,
+            problem=credential.problem,
+            proven=proven,
+            owes_proof=full and not proven,
+            permissions=seen.permissions,
+        )
+
+    async def _dialogue(self, seen: Observation, token: Secret, *, full: bool, fresh: bool) -> Observation:
+        control = control_of(token)
+        for _ in range(MAX_QUESTIONS):
+            question = next_question(seen, self._expected, full=full)
+            if question is None:
+                break
+            answer = await self._argocd.ask(question, control if question.with_control else token, fresh=fresh)
+            seen = _with_answer(seen, question, answer)
+        return seen
+
+    def _timed(self, verdict: Verdict, started: float) -> Verdict:
+        return replace(verdict, checked_at=self._clock.now(), duration=self._clock.monotonic() - started)
+
+
+def _with_answer(seen: Observation, question: Question, answer: Answer) -> Observation:
+    match question.topic:
+        case Topic.USERINFO:
+            return replace(seen, userinfo=answer)
+        case Topic.ACCOUNT:
+            return replace(seen, account=answer, account_name=question.account)
+        case Topic.CONTROL_USERINFO:
+            return replace(seen, control_userinfo=answer)
+        case Topic.CONTROL_CAN_I:
+            return replace(seen, control_can_i=answer)
+        case Topic.WIDE_OPEN:
+            return replace(seen, wide_open=answer)
+        case Topic.PERMISSION:
+            return replace(seen, permissions=(*seen.permissions, answer))
+
+
+def _redacted(verdict: Verdict, token: Secret) -> Verdict:
+    """A server may echo what it was sent; no part of the token leaves through a verdict."""
+    if verdict.status is Status.VALID and len(verdict.account or "") < SHORTEST_PIECE:
+        return verdict  # the steady state carries no words of the server's but a short name
+    value = token.reveal()
+    return replace(
+        verdict,
+        cause=redact(verdict.cause, value),
+        remedy=redact(verdict.remedy, value),
+        account=redact(verdict.account, value) if verdict.account else verdict.account,
+    )
+
+
+def redact(text: str, token: str) -> str:
+    """`text` without the token, its parts of eight characters or more, or any run of it as long as `SHORTEST_ECHO`."""
+    for piece in (token, *token.split(".")):
+        if len(piece) >= SHORTEST_PIECE:
+            text = text.replace(piece, "***")
+    # Runs as a whole: a text that was cut ends in the middle of the token, and no end of it may stay.
+    shown, start = [], 0
+    while start < len(text):
+        end = start + SHORTEST_ECHO
+        if end > len(text) or text[start:end] not in token:
+            shown.append(text[start])
+            start += 1
+            continue
+        while end < len(text) and text[end - SHORTEST_ECHO + 1 : end + 1] in token:
+            end += 1
+        shown.append("***")
+        start = end
+    return "".join(shown)

@@ -1,0 +1,244 @@
+"""All targets of the process: who is due, who is being checked, and what is known of each.
+
+A heap holds the due times; `dispatch` starts what is due and returns at once, so a slow target delays nobody. A
+target is never checked twice at the same time. Whoever drives it (APScheduler in the daemon, a virtual clock in
+tests) calls `dispatch` at `next_due`, and is told through `on_earlier` when that moves forward.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import structlog
+
+from monitor.core.model import Expectation
+from monitor.core.report import TargetReport, check_json
+from monitor.core.schedule import Rhythm, first_due, phase_of
+from monitor.core.status import Kind, Status
+from monitor.core.tracking import Track, advance, begin
+from monitor.ports import Clock
+from monitor.services.checker import Checked, Checker
+
+log = structlog.get_logger(__name__)
+
+MAX_STARTS_PER_DISPATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A target as the fleet runs it. Intervals in seconds. `settings` tells an unchanged target from a changed one."""
+
+    name: str
+    server: str
+    expected: Expectation
+    interval: float
+    account_interval: float
+    timeout: float
+    checker: Checker
+    settings: object = None
+
+
+class Listener(Protocol):
+    """Who is told of each finished check: the metrics."""
+
+    def checked(self, name: str, checked: Checked, lateness: float) -> None:
+        """After each check. `lateness`: seconds between the due time and the start."""
+        ...
+
+
+class _Runtime:
+    """The changing part of one target."""
+
+    __slots__ = ("checks", "due", "failures", "full_at", "last", "problem", "rhythm", "target", "task", "track")
+
+    def __init__(self, target: Target, now: float, due: float) -> None:
+        self.target = target
+        self.rhythm = Rhythm(target.interval, phase_of(target.name))
+        self.track: Track = begin(now)
+        self.due = due
+        self.last: Checked | None = None
+        self.full_at: float | None = None
+        self.task: asyncio.Task[None] | None = None
+        self.checks = 0
+        self.failures: Counter[Status] = Counter()
+        self.problem = ""
+
+
+class Fleet:
+    """Checks every target when it is due."""
+
+    def __init__(
+        self, clock: Clock, chance: Callable[[], float], listener: Listener, on_earlier: Callable[[], None]
+    ) -> None:
+        self._clock = clock
+        self._chance = chance
+        self._listener = listener
+        self._on_earlier = on_earlier
+        self._runtimes: dict[str, _Runtime] = {}
+        self._heap: list[tuple[float, str]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closing = False
+        self.dispatched_at: float | None = None
+
+    def __len__(self) -> int:
+        return len(self._runtimes)
+
+    def set_targets(self, targets: Iterable[Target]) -> None:
+        """Makes `targets` the fleet. An unchanged target keeps its memory; a changed one is checked soon."""
+        wanted = {target.name: target for target in targets}
+        now = self._clock.monotonic()
+        for name in self._runtimes.keys() - wanted.keys():
+            gone = self._runtimes.pop(name)
+            if gone.task is not None:
+                gone.task.cancel()
+        fresh = [t for t in wanted.values() if self._is_new(t)]
+        for target in fresh:
+            old = self._runtimes.get(target.name)
+            if old is not None and old.task is not None:
+                old.task.cancel()
+            due = first_due(Rhythm(target.interval, phase_of(target.name)), now, len(fresh))
+            self._runtimes[target.name] = _Runtime(target, self._clock.now(), due)
+        self._heap = [(r.due, name) for name, r in self._runtimes.items() if r.task is None]
+        heapq.heapify(self._heap)
+        self._on_earlier()
+
+    def next_due(self) -> float | None:
+        """When `dispatch` has something to do next (monotonic seconds); None while nothing is planned."""
+        while self._heap:
+            due, name = self._heap[0]
+            runtime = self._runtimes.get(name)
+            if runtime is not None and runtime.due == due and runtime.task is None:
+                return due
+            heapq.heappop(self._heap)  # an entry that was overtaken by a trigger or a removal
+        return None
+
+    def trigger(self, name: str) -> None:
+        """Checks one target now: something about it changed."""
+        runtime = self._runtimes.get(name)
+        if runtime is None or self._closing:
+            return
+        self._plan(runtime, self._clock.monotonic())
+
+    async def dispatch(self) -> None:
+        """Starts the checks that are due. Returns at once."""
+        now = self._clock.monotonic()
+        self.dispatched_at = now
+        for _ in range(MAX_STARTS_PER_DISPATCH):
+            due = self.next_due()
+            if due is None or due > now or self._closing:
+                break
+            _, name = heapq.heappop(self._heap)
+            runtime = self._runtimes[name]
+            task = asyncio.create_task(self._check(runtime, now - due), name=f"check {name}")
+            runtime.task = task
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def reports(self) -> Iterator[TargetReport]:
+        """Every target as it stands, in the order of the configuration."""
+        for runtime in self._runtimes.values():
+            yield _report(runtime)
+
+    def report(self, name: str) -> TargetReport | None:
+        """One target as it stands."""
+        runtime = self._runtimes.get(name)
+        return _report(runtime) if runtime is not None else None
+
+    async def close(self, grace: float) -> None:
+        """Ends: nothing new starts, running checks are cancelled and waited for, `grace` seconds at most."""
+        self._closing = True
+        for task in tuple(self._tasks):
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(tuple(self._tasks), timeout=grace)
+
+    def _is_new(self, target: Target) -> bool:
+        old = self._runtimes.get(target.name)
+        return old is None or old.target.settings is None or old.target.settings != target.settings
+
+    def _plan(self, runtime: _Runtime, due: float) -> None:
+        runtime.due = due
+        if runtime.task is None:
+            heapq.heappush(self._heap, (due, runtime.target.name))
+            if self._heap[0][0] >= due:
+                self._on_earlier()
+
+    async def _check(self, runtime: _Runtime, lateness: float) -> None:
+        started_due = runtime.due
+        try:
+            result = await self._run(runtime)
+            due = self._take_in(runtime, result)
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            # A defect of ours must not end the checks of this target, nor say anything about its token.
+            log.exception("check failed", target=runtime.target.name)
+            due = self._clock.monotonic() + runtime.target.interval
+        else:
+            self._listener.checked(runtime.target.name, result, lateness)
+        finally:
+            runtime.task = None
+        if self._runtimes.get(runtime.target.name) is runtime and not self._closing:
+            # A trigger that came while the check ran saw something newer than what was judged.
+            triggered = runtime.due != started_due
+            self._plan(runtime, self._clock.monotonic() if triggered else due)
+
+    async def _run(self, runtime: _Runtime) -> Checked:
+        now = self._clock.monotonic()
+        target, track = runtime.target, runtime.track
+        full = runtime.full_at is None or now - runtime.full_at >= target.account_interval or track.suspect
+        result = await target.checker.check(full=full, fresh=track.suspect, last=runtime.last)
+        if result.proven:
+            runtime.full_at = now
+        elif full:
+            runtime.full_at = None  # the control was not seen refused: look again next time
+        return result
+
+    def _take_in(self, runtime: _Runtime, result: Checked) -> float:
+        before = runtime.track.shown
+        step = advance(runtime.track, result.verdict, runtime.rhythm, self._clock.monotonic(), self._chance())
+        runtime.track, runtime.last = step.track, result
+        runtime.checks += 1
+        if result.verdict.status.kind is Kind.UNKNOWN:
+            runtime.failures[result.verdict.status] += 1
+        self._tell(runtime, before.status, result, changed=step.changed)
+        return step.due
+
+    def _tell(self, runtime: _Runtime, before: Status, result: Checked, *, changed: bool) -> None:
+        target = runtime.target
+        if changed:
+            say = log.info if result.verdict.status.kind is Kind.ACCEPTED else log.warning
+            say("verdict changed", before=before.value, **check_json(target.name, target.server, result.verdict))
+        if result.problem != runtime.problem:
+            runtime.problem = result.problem
+            if result.problem:
+                log.warning("credential source", target=target.name, problem=result.problem)
+            else:
+                log.info("credential source readable again", target=target.name)
+
+
+def _report(runtime: _Runtime) -> TargetReport:
+    target, track = runtime.target, runtime.track
+    shown = track.shown
+    if shown.account is None and target.expected.account:
+        shown = replace(shown, account=target.expected.account)
+    return TargetReport(
+        name=target.name,
+        server=target.server,
+        mode=target.expected.mode,
+        where=target.expected.where,
+        interval=target.interval,
+        timeout=target.timeout,
+        verdict=shown,
+        since=track.since,
+        told=track.told,
+        problem=runtime.problem,
+        anonymous_access=track.anonymous_access,
+        checks=runtime.checks,
+        failures_by_status=dict(runtime.failures),
+    )
