@@ -12,7 +12,7 @@ PACKAGES := prometheus
 ARGS ?=
 TESTS ?= tests
 
-.PHONY: help setup packages demo test quick lint types layers lock clean
+.PHONY: help setup packages demo test quick lint types layers docs lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -46,6 +46,9 @@ types: setup ## Static types, strict
 
 layers: setup ## Imports go downward only
 	$(BIN)/lint-imports
+
+docs: setup ## Make the documents that are made from code
+	$(BIN)/python scripts/docs.py
 
 lock: ## Compile requirements/*.txt (with hashes, without index addresses) anew
 	$(PYTHON) -m venv build/lock

@@ -7,14 +7,12 @@ import sys
 from pathlib import Path
 
 import click
-import yaml
 
 from monitor.cli.run import load
-from monitor.config.codefresh import CodefreshError, from_codefresh, render
+from monitor.config.codefresh import CodefreshError, from_codefresh, read_values, render
 from monitor.config.problems import ConfigurationError
 from monitor.config.schema import json_schema
 from monitor.config.warnings import warnings_of
-from monitor.config.yamltext import read
 
 
 @click.group("config")
@@ -66,15 +64,11 @@ def codefresh(values_file: str, namespace: str | None, release_name: str) -> int
     """
     try:
         text = sys.stdin.buffer.read() if values_file == "-" else Path(values_file).read_bytes()
-        values = read(text).value
-        if not isinstance(values, dict):
-            raise click.ClickException(
-                f"{values_file}: Helm values are a mapping; give the values file of the runtime."
-            )
+        values = read_values(text)
         conversion = from_codefresh(values, release_namespace=namespace, release_name=release_name)
     except OSError as error:
         raise click.ClickException(f"{values_file} cannot be read: {error.strerror}. Give a readable file.") from None
-    except (CodefreshError, ConfigurationError, yaml.YAMLError) as error:
+    except (CodefreshError, ConfigurationError) as error:
         raise click.ClickException(f"{values_file}: {error}") from None
     click.echo(render(conversion), nl=False)
     return 0

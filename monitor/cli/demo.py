@@ -8,9 +8,9 @@ import sys
 import click
 
 from monitor.adapters import logs
-from monitor.adapters.server import ServerError
+from monitor.adapters.server.errors import ServerError
 from monitor.cli.output import WORDS, colours
-from monitor.demo.play import Told, play
+from monitor.demo.play import LONGEST_WAIT, Told, play
 from monitor.demo.stage import Stage
 
 
@@ -40,7 +40,7 @@ def command(once: bool, port: int, verbose: bool) -> int:
 
 
 def _opened(stage: Stage) -> None:
-    address = stage.daemon.server.address
+    address = stage.daemon.address
     click.echo("A simulated Argo CD with three accounts, and the monitor of three tokens. Open while it runs:")
     click.echo(f"  {address}/healthz    for whoever is on call")
     click.echo(f"  {address}/status     everything, as JSON")
@@ -53,7 +53,9 @@ def _tell(told: Told) -> None:
         verdict = report.verdict
         _, colour = WORDS[verdict.status.kind]
         status = _styled(colour, f"{verdict.status:<20}")
-        click.echo(f"    {report.name:<11} {status} after {told.seconds:4.1f} s  {verdict.cause}")
+        click.echo(
+            f"    {report.name:<11} {status} after {told.seconds.get(report.name, LONGEST_WAIT):4.1f} s  {verdict.cause}"
+        )
     refused = next((r.verdict for r in told.reports if r.verdict.accepted is not True), None)
     if refused is not None:
         click.echo(f"    {'':11} → {refused.remedy}")

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from monitor.adapters import logs
-from monitor.adapters.server import ServerError
+from monitor.adapters.server.errors import ServerError
 from monitor.config.files import check_files
 from monitor.config.load import load_file
 from monitor.config.problems import ConfigurationError

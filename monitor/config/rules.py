@@ -80,5 +80,6 @@ def _effective(key: str, section: Mapping[str, Any], defaults: Mapping[str, Any]
     for values in (section, defaults):
         if values.get(key) is not None:
             return durations.parse(values[key])
-    default = Document.model_fields["interval" if key == "interval" else "account_interval"].default
-    return float(default)
+    if key == "accountInterval":
+        return None  # nobody wrote one: it follows the interval where that is longer (`settings.resolve`)
+    return float(Document.model_fields["interval"].default)

@@ -7,6 +7,7 @@ default twice. Where a credential comes from is a `Source`: in clear, a key of a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, cast
 
 from monitor.config import address, model
 from monitor.config.address import Address
@@ -53,6 +54,8 @@ class InFile:
 
 
 Source = InClear | InSecret | InFile
+LogFormat = Literal["auto", "json", "console"]
+LogLevel = Literal["debug", "info", "warning", "error"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +112,8 @@ class HttpSettings:
 class LogSettings:
     """format: auto, json or console; level: debug, info, warning or error."""
 
-    format: str = "auto"
-    level: str = "info"
+    format: LogFormat = "auto"
+    level: LogLevel = "info"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +154,7 @@ def resolve(document: model.Document) -> Settings:
             serving.cert_file if serving else None,
             serving.key_file if serving else None,
         ),
-        log=LogSettings(document.log.format, document.log.level),
+        log=LogSettings(cast("LogFormat", document.log.format), cast("LogLevel", document.log.level)),
         kubernetes=KubernetesSettings(
             document.kubernetes.kubeconfig, document.kubernetes.context, document.kubernetes.namespace
         ),
@@ -163,6 +166,7 @@ def _target(target: model.Target, document: model.Document) -> TargetSettings:
     mode = Mode(auth.type)
     namespace = target.namespace or document.kubernetes.namespace
     by_password = mode is Mode.PASSWORD
+    interval = _either(target.interval, document.interval)
     return TargetSettings(
         name=target.name,
         address=_address(target),
@@ -173,9 +177,9 @@ def _target(target: model.Target, document: model.Document) -> TargetSettings:
         expected_account=(auth.username or DEFAULT_USERNAME) if by_password else auth.username,
         tls=_tls(target.tls),
         namespace=namespace,
-        interval=_either(target.interval, document.interval),
+        interval=interval,
         timeout=_either(target.timeout, document.timeout),
-        account_interval=_either(target.account_interval, document.account_interval),
+        account_interval=max(interval, _either(target.account_interval, document.account_interval)),
         expiring_within=_either(target.expiring_within, document.expiring_within),
         required_permissions=target.required_permissions,
         unused_in_clear=_unused_in_clear(auth, by_password=by_password),

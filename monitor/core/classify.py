@@ -335,8 +335,8 @@ def _no_answer(answer: Answer, expected: Expectation, prefix: str) -> Finding:
             Status.NOT_ARGOCD,
             f"{prefix}something before Argo CD refused the request (HTTP {code}), not Argo CD itself",
         )
-    kind = " of a page for people (HTML)" if "html" in answer.content_type else ""
-    return Finding(Status.NOT_ARGOCD, f"{prefix}the answer{kind} is not that of Argo CD's API (HTTP {code})")
+    what = "a page for people (HTML)" if "html" in answer.content_type else "something else"
+    return Finding(Status.NOT_ARGOCD, f"{prefix}the answer is {what}, not one of Argo CD's API (HTTP {code})")
 
 
 def _expiry(seen: Observation) -> float | None:

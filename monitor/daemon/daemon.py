@@ -22,7 +22,9 @@ from monitor.adapters.clock import SystemClock
 from monitor.adapters.files import FileWatch
 from monitor.adapters.kubernetes.connection import KubernetesConnection
 from monitor.adapters.kubernetes.secrets import KubernetesSecretSource
-from monitor.adapters.server import Server
+from monitor.adapters.server.errors import TlsFilesError
+from monitor.adapters.server.routes import Sources
+from monitor.adapters.server.server import Server
 from monitor.config.files import check_files
 from monitor.config.load import load_file
 from monitor.config.problems import ConfigurationError
@@ -64,17 +66,25 @@ class Daemon:
         self._ticker = Ticker(self._clock, self.fleet.next_due, self.fleet.dispatch)
         self._assembly = Assembly(self._connections, self._contexts, self._clock, self._secret_source)
         self._watch = FileWatch(self._watched_files)
-        self.server = Server(
-            settings.http,
+        sources = Sources(
             reports=self.fleet.reports,
             report=self.fleet.report,
-            render_metrics=self.metrics.render,
+            metrics=self.metrics.render,
             alive=self._alive,
             ready=self._ready,
             now=self._clock.now,
             version=__version__,
         )
+        http = settings.http
+        self.server = Server(sources, http.bind, http.port, cert_file=http.cert_file, key_file=http.key_file)
         self._started = False
+
+    @property
+    def address(self) -> str:
+        """Where the monitor's own pages are: `http://127.0.0.1:8080`."""
+        http = self._settings.http
+        host = f"[{http.bind}]" if ":" in http.bind else http.bind
+        return f"{'https' if http.cert_file else 'http'}://{host}:{self.server.port}"
 
     async def __aenter__(self) -> Daemon:
         """Starts. Raises `ServerError` when the HTTP address cannot be used."""
@@ -88,7 +98,7 @@ class Daemon:
         self._ticker.start()
         self._ticker.every(FILE_INTERVAL, self._look_at_files, "files")
         self._started = True
-        log.info("monitoring", targets=len(self.fleet), http=self.server.address, version=__version__)
+        log.info("monitoring", targets=len(self.fleet), http=self.address, version=__version__)
         return self
 
     async def __aexit__(self, *failure: object) -> None:
@@ -120,7 +130,10 @@ class Daemon:
             await self._reload(self._file.path)
         http = self._settings.http
         if {Path(name) for name in (http.cert_file, http.key_file) if name} & changed:
-            self.server.reload_tls()
+            try:
+                self.server.reload_tls()
+            except TlsFilesError as error:
+                log.error("the new certificate cannot be used; the old one goes on", problem=str(error))
         for target in self._settings.targets:
             self._react(target, changed)
 

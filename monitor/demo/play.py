@@ -22,10 +22,10 @@ LOOK = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """How a scene went. wrong: what the monitor said that it must not, or did not say in time."""
+    """How a scene went. seconds: until each target said what it should. wrong: what the monitor said that it must not, or did not say in time."""
 
     scene: Scene
-    seconds: float
+    seconds: dict[str, float]
     reports: tuple[TargetReport, ...]
     wrong: tuple[str, ...]
 
@@ -54,25 +54,25 @@ async def _perform(here: Stage, scene: Scene) -> Told:
     here.history = {name: [status] for name, status in before.items()}
     started = time.monotonic()
     scene.deed(here)
-    while time.monotonic() - started < LONGEST_WAIT:
+    seconds: dict[str, float] = {}
+    while (passed := time.monotonic() - started) < LONGEST_WAIT:
         here.observe()
-        if _reached(here, scene):
+        for name in scene.told:
+            if name not in seconds and _reached(here, scene, name):
+                seconds[name] = passed
+        if len(seconds) == len(scene.told):
             break
         await asyncio.sleep(LOOK)
-    seconds = time.monotonic() - started
     wrong = (*_wrong(here, scene, before), *await _unhealthy(here, scene))
     reports = tuple(report for report in here.daemon.fleet.reports() if report.name in scene.told)
     return Told(scene, seconds, reports, wrong)
 
 
-def _reached(here: Stage, scene: Scene) -> bool:
-    for name, status in scene.told.items():
-        report = here.daemon.fleet.report(name)
-        if report is None or report.verdict.status is not status:
-            return False
-        if scene.anonymous is not None and report.anonymous_access is not scene.anonymous:
-            return False
-    return True
+def _reached(here: Stage, scene: Scene, name: str) -> bool:
+    report = here.daemon.fleet.report(name)
+    if report is None or report.verdict.status is not scene.told[name]:
+        return False
+    return scene.anonymous is None or report.anonymous_access is scene.anonymous
 
 
 def _wrong(here: Stage, scene: Scene, before: dict[str, Status]) -> list[str]:
@@ -84,7 +84,7 @@ def _wrong(here: Stage, scene: Scene, before: dict[str, Status]) -> list[str]:
         found += [f"{name} was called {status}" for status in shown if status not in allowed]
         if not shown or shown[-1] is not expected:
             found.append(f"{name} is {shown[-1] if shown else 'unknown'} and not {expected}")
-    if not found and not _reached(here, scene):
+    if not found and not all(_reached(here, scene, name) for name in scene.told):
         found.append("anonymous access was not told rightly")
     return found
 
@@ -94,7 +94,7 @@ async def _unhealthy(here: Stage, scene: Scene) -> list[str]:
     found = []
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session:
         for name, status in scene.told.items():
-            async with session.get(f"{here.daemon.server.address}/healthz", params={"target": name}) as answer:
+            async with session.get(f"{here.daemon.address}/healthz", params={"target": name}) as answer:
                 good = status.kind in (Kind.ACCEPTED, Kind.ATTENTION)
                 if (answer.status == 200) is not good:
                     found.append(f"/healthz?target={name} answered {answer.status} for {status}")

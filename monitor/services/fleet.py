@@ -141,7 +141,7 @@ class Fleet:
 
     def reports(self) -> Iterator[TargetReport]:
         """Every target as it stands, in the order of the configuration."""
-        for runtime in self._runtimes.values():
+        for runtime in tuple(self._runtimes.values()):
             yield _report(runtime)
 
     def report(self, name: str) -> TargetReport | None:

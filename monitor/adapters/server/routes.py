@@ -1,0 +1,138 @@
+"""Which page a request gets. Only GET and HEAD, and nothing that changes anything."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from monitor.adapters.server import pages
+from monitor.adapters.server.limits import Limits
+from monitor.adapters.server.pages import Page
+from monitor.core.report import TargetReport
+from monitor.metrics import CONTENT_TYPE, snapshot
+
+log = structlog.get_logger(__name__)
+
+METHODS = ("GET", "HEAD")
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where the pages' content comes from.
+
+    report: one target, None when there is none of that name. metrics: the text of a scrape.
+    alive: why the dispatcher does not work, None while it does. ready: whether the first targets are being checked.
+    """
+
+    reports: Callable[[], Iterable[TargetReport]]
+    report: Callable[[str], TargetReport | None]
+    metrics: Callable[[], Awaitable[bytes]]
+    alive: Callable[[], str | None]
+    ready: Callable[[], bool]
+    now: Callable[[], float]
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request, as far as pages depend on it. targets: every value of the parameter `target`."""
+
+    method: str
+    path: str
+    targets: Sequence[str] = ()
+    verbose: bool = False
+    accept: str = ""
+
+
+class Routes:
+    """Answers requests. Probes are always answered; the rest, within `limits.requests` at the same time."""
+
+    def __init__(self, sources: Sources, limits: Limits) -> None:
+        self._sources = sources
+        self._limits = limits
+        self._renderings = asyncio.Semaphore(limits.renderings)
+        self._at_work = 0
+        self._probes: Mapping[str, Callable[[Asked], Page]] = {
+            "/": lambda asked: pages.index(),
+            "/livez": self._livez,
+            "/readyz": self._readyz,
+        }
+        self._pages: Mapping[str, Callable[[Asked], Awaitable[Page]]] = {
+            "/healthz": self._healthz,
+            "/status": self._status,
+            "/metrics": self._metrics,
+        }
+
+    async def answer(self, asked: Asked) -> Page:
+        """The page for `asked`, within the deadline. Never raises for what was asked."""
+        try:
+            async with asyncio.timeout(self._limits.request):
+                return await self._page(asked)
+        except TimeoutError:
+            log.warning("a page took too long", path=asked.path, seconds=self._limits.request)
+            return pages.text(503, "This took too long. Try again later.", retry_after="5")
+        except Exception:
+            log.exception("a page could not be made", path=asked.path)
+            return pages.text(500, "Internal error: see the monitor's log.")
+
+    async def _page(self, asked: Asked) -> Page:
+        probe, page = self._probes.get(asked.path), self._pages.get(asked.path)
+        if probe is None and page is None:
+            return pages.text(404, f"No such page. There are: {' '.join((*self._probes, *self._pages))}")
+        if asked.method not in METHODS:
+            return pages.text(405, "Only GET and HEAD: nothing here changes anything.", allow=", ".join(METHODS))
+        if probe is not None:
+            return probe(asked)
+        if page is None or self._at_work >= self._limits.requests:
+            return pages.text(503, "Too many requests at the same time. Try again later.", retry_after="1")
+        self._at_work += 1
+        try:
+            return await page(asked)
+        finally:
+            self._at_work -= 1
+
+    def _livez(self, asked: Asked) -> Page:
+        return pages.probe("livez", [("loop", None), ("dispatcher", self._sources.alive())], verbose=asked.verbose)
+
+    def _readyz(self, asked: Asked) -> Page:
+        reason = None if self._sources.ready() else "not ready yet: starting"
+        return pages.probe("readyz", [("started", reason)], verbose=asked.verbose)
+
+    async def _healthz(self, asked: Asked) -> Page:
+        chosen = await self._chosen(asked)
+        if isinstance(chosen, Page):
+            return chosen
+        as_json = pages.wants_health_json(asked.accept)
+        async with self._renderings:
+            return await asyncio.to_thread(
+                pages.health,
+                chosen,
+                self._sources.now(),
+                self._sources.version,
+                as_json=as_json,
+                lines=self._limits.lines,
+            )
+
+    async def _status(self, asked: Asked) -> Page:
+        chosen = await self._chosen(asked)
+        if isinstance(chosen, Page):
+            return chosen
+        async with self._renderings:
+            return await asyncio.to_thread(pages.status_in_thread, chosen, self._sources.now(), self._sources.version)
+
+    async def _metrics(self, asked: Asked) -> Page:
+        return Page(200, await self._sources.metrics(), CONTENT_TYPE)
+
+    async def _chosen(self, asked: Asked) -> Sequence[TargetReport] | Page:
+        """The targets that were asked about, or why that cannot be answered."""
+        match asked.targets:
+            case []:
+                return await snapshot(self._sources.reports)
+            case [name]:
+                report = self._sources.report(name)
+                return pages.unknown_target(name, self._sources.reports()) if report is None else (report,)
+            case _:
+                return pages.text(400, "Give `target` once, or not at all for every target.")

@@ -1,0 +1,28 @@
+"""Documents that are made from code are what the code says."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from monitor.core.status import Kind, Status
+from scripts.docs import DOCS, DOCUMENTS
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_a_made_document_is_up_to_date(name: str) -> None:
+    assert (DOCS / name).read_text() == DOCUMENTS[name](), "run `make docs`"
+
+
+def test_the_readme_names_every_status_in_its_class() -> None:
+    rows = {
+        int(code): line
+        for line in (ROOT / "README.md").read_text().splitlines()
+        if line.startswith("| ") and (code := line.split("|")[2].strip()).isdigit()
+    }
+    for kind in Kind:
+        named = set(re.findall(r"`(\w+)`", rows[kind.value]))
+        assert named == {status.value for status in Status if status.kind is kind}
