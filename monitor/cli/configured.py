@@ -10,7 +10,7 @@ from monitor.adapters.argocd.connections import Connections
 from monitor.adapters.argocd.tls import TlsContexts
 from monitor.adapters.clock import SystemClock
 from monitor.adapters.kubernetes.connection import KubernetesConnection
-from monitor.adapters.kubernetes.secrets import KubernetesSecretSource
+from monitor.adapters.kubernetes.secrets import KubernetesSecretSource, SecretReader
 from monitor.cli.output import Result
 from monitor.cli.run import load
 from monitor.daemon.assembly import Assembly
@@ -29,11 +29,12 @@ async def check_configured(config_file: str, names: tuple[str, ...]) -> list[Res
     clock = SystemClock()
     connections = Connections(clock.monotonic)
     kubernetes = KubernetesConnection(settings.kubernetes, clock)
+    secrets = SecretReader(kubernetes)
     assembly = Assembly(
         connections,
         TlsContexts(),
         clock,
-        lambda source: KubernetesSecretSource(kubernetes, source.namespace, source.name, source.key),
+        lambda source: KubernetesSecretSource(secrets, source.namespace, source.name, source.key),
     )
     gate = asyncio.Semaphore(AT_ONCE)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
+from typing import Literal, cast
 
 import click
 
@@ -42,7 +43,9 @@ def command(
     \b
     token-monitor simulate --port 8081
     """
-    state = ArgoCDState(clock=time.time, seed=time.time_ns(), wording=wording, root_path=root_path)
+    state = ArgoCDState(
+        clock=time.time, seed=time.time_ns(), wording=cast("Literal['2', '3']", wording), root_path=root_path
+    )
     state.set_capabilities("admin", "login", "apiKey")
     state.change_password("admin", "simulated-admin")
     state.create_account("ci", password="simulated-ci", role=Role.READONLY)  # noqa: S106 - protects nothing

@@ -53,6 +53,20 @@ def give_back(budget: LoginBudget) -> LoginBudget:
     return replace(budget, failures=budget.failures[:-1], refused=None, refused_at=0.0, total=max(0, budget.total - 1))
 
 
+def not_after(budget: LoginBudget, now: float) -> LoginBudget:
+    """With no time in the future, after the clock was put back: what is "later" than now counts as just happened."""
+    return replace(
+        budget,
+        failures=tuple(min(moment, now) for moment in budget.failures),
+        refused_at=min(budget.refused_at, now),
+    )
+
+
+def take_back(budget: LoginBudget) -> LoginBudget:
+    """The last attempt was never sent: it says nothing about the password."""
+    return replace(budget, failures=budget.failures[:-1], total=max(0, budget.total - 1))
+
+
 def refuse(budget: LoginBudget, password: str, now: float) -> LoginBudget:
     """The last attempt was refused: the same password is not tried again for an hour."""
     return replace(budget, refused=password, refused_at=now)

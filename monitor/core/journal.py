@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import enum
 import json
+import math
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
-from monitor.core.budget import LoginBudget
+from monitor.core.budget import LoginBudget, not_after
 from monitor.core.secret import Secret
 
 VERSION = 1
 MAX_OWNED = 50
+# The longest back-off, and what the clocks of two replicas may differ without anybody being wrong.
+LONGEST_WAIT = 6 * 3600.0
+CLOCKS_DIFFER = 60.0
 
 
 class State(enum.StrEnum):
@@ -54,6 +58,8 @@ class Journal:
     owned: every id of ours that may be alive, so that nothing else is ever deleted.
     published: fingerprint of the token that we wrote last. reverts: how often another writer undid it.
     stood_down: why we leave the Secret to another writer ("" when we do not).
+    current: the key that the Secret held when it was last in order. sweep_at: no unused key is deleted before this
+    time: somebody may have read it from the Secret, or a late write may still put it there.
     retry_at: no new attempt before this time; failures: attempts in a row that failed.
     """
 
@@ -72,6 +78,8 @@ class Journal:
     published: str | None = None
     reverts: int = 0
     stood_down: str = ""
+    current: str | None = None
+    sweep_at: float = 0.0
     failures: int = 0
     retry_at: float = 0.0
     error: str = ""
@@ -102,6 +110,32 @@ class Journal:
             tombstones=tuple(stone for stone in self.tombstones if stone.id != key_id),
         )
 
+    def after_a_clock_jump(self, now: float) -> Journal:
+        """With no time in the future: the clock was put back, and nothing may wait for a time that was wrong."""
+        return replace(
+            self,
+            began_at=min(self.began_at, now),
+            entered_at=min(self.entered_at, now),
+            verified_at=self.verified_at if self.verified_at <= now else 0.0,
+            sweep_at=min(self.sweep_at, now + LONGEST_WAIT),
+            retry_at=min(self.retry_at, now + LONGEST_WAIT),
+            rotated_at=_not_after(self.rotated_at, now),
+            drilled_at=_not_after(self.drilled_at, now),
+            tombstones=tuple(replace(stone, since=min(stone.since, now)) for stone in self.tombstones),
+            logins=not_after(self.logins, now),
+        )
+
+    def is_ahead_of(self, now: float) -> bool:
+        """Whether a time in it is further in the future than clocks of two replicas differ."""
+        moments = [self.began_at, self.entered_at, self.verified_at, self.sweep_at - LONGEST_WAIT]
+        moments += [self.retry_at - LONGEST_WAIT, self.rotated_at or 0.0, self.drilled_at or 0.0]
+        moments += [*(stone.since for stone in self.tombstones), *self.logins.failures, self.logins.refused_at]
+        return max(moments) > now + CLOCKS_DIFFER
+
+
+def _not_after(moment: float | None, now: float) -> float | None:
+    return None if moment is None else min(moment, now)
+
 
 class JournalError(ValueError):
     """The journal cannot be read: written by a newer version, or damaged. Says what to do."""
@@ -131,7 +165,10 @@ def load(text: str) -> Journal:
         values["tombstones"] = tuple(Tombstone(str(s["id"]), float(s["since"])) for s in values["tombstones"])
         logins = values["logins"]
         values["logins"] = LoginBudget(**{**logins, "failures": tuple(float(f) for f in logins["failures"])})
-        return Journal(**values)
+        journal = Journal(**values)
+        if not _is_sound(journal):
+            raise ValueError("a value of the wrong type")
+        return journal
     except JournalError:
         raise
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -139,3 +176,18 @@ def load(text: str) -> Journal:
         raise JournalError(
             "the journal is damaged; look at the account's keys (ids tm-...), then delete the journal"
         ) from None
+
+
+def _is_sound(journal: Journal) -> bool:
+    """Whether every value has the type of its field: arithmetic on a text would end the rotation, not the reading."""
+    numbers = [journal.began_at, journal.entered_at, journal.verified_at, journal.sweep_at, journal.retry_at]
+    numbers += [journal.attempts, journal.reverts, journal.failures, journal.rotations, journal.epoch]
+    numbers += [moment for moment in (journal.rotated_at, journal.drilled_at) if moment is not None]
+    numbers += [journal.logins.refused_at, journal.logins.total, *journal.logins.failures]
+    numbers += [stone.since for stone in journal.tombstones]
+    texts: list[object] = [journal.reason, journal.stood_down, journal.error]
+    maybe_texts = [journal.key_id, journal.old_id, journal.published, journal.current, journal.left_alone]
+    texts += [text for text in (*maybe_texts, journal.logins.refused) if text is not None]
+    return all(type(number) in (int, float) and math.isfinite(number) for number in numbers) and all(
+        isinstance(text, str) for text in texts
+    )

@@ -14,6 +14,7 @@ from monitor.core.status import Kind, Status
 
 MINUTE = 60.0
 RENEW_AT = 2 / 3
+EARLIEST = 1 / 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +55,13 @@ Reason = Callable[[Why], str | None]
 
 
 def demanded(why: Why) -> str | None:
-    """A person asked for it (`token-monitor rotate`)."""
-    accepted = why.status is not None and why.status.accepted is True
-    return "a person asked for it" if why.demanded and (accepted or why.policy.by_password) else None
+    """A person asked for it (`token-monitor rotate`). What minting does not mend, it does not mend on demand either."""
+    if not why.demanded or why.status is None:
+        return None
+    if why.status.kind is Kind.REFUSED and not why.status.facts.mended_by_minting:
+        return None
+    accepted = why.status.accepted is True
+    return "a person asked for it" if accepted or why.policy.by_password else None
 
 
 def refused(why: Why) -> str | None:
@@ -81,6 +86,8 @@ def scheduled(why: Why) -> str | None:
     """The owner wants a new key every so often."""
     if why.policy.every is None or why.status is None or why.status.accepted is not True:
         return None
+    if why.status is Status.WRONG_ACCOUNT:
+        return None
     since = why.journal.rotated_at or why.issued_at
     return "the schedule says so" if since is not None and why.now - since >= why.policy.every else None
 
@@ -101,9 +108,10 @@ def why_rotate(why: Why) -> tuple[Purpose, str] | None:
 def renewal_time(why: Why) -> float:
     """When an ending token is replaced, in epoch seconds."""
     ends = why.expires_at or 0.0
-    if why.policy.renew_before is not None:
-        return ends - why.policy.renew_before
     begins = why.issued_at if why.issued_at is not None else ends
+    if why.policy.renew_before is not None:
+        # A lifetime shorter than `renew_before` would otherwise renew without end.
+        return max(ends - why.policy.renew_before, begins + EARLIEST * (ends - begins))
     return begins + RENEW_AT * (ends - begins)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from monitor.core.budget import charge, give_back, next_login, refuse
+from monitor.core.budget import charge, give_back, next_login, refuse, take_back
 from monitor.core.effects import (
     Access,
     Conflict,
@@ -32,9 +32,9 @@ from monitor.core.effects import (
 )
 from monitor.core.journal import Journal, Purpose, State, Tombstone
 from monitor.core.model import Key
-from monitor.core.policy import Policy, Why, why_rotate
+from monitor.core.policy import Policy, Why, renewal_time, why_rotate
 from monitor.core.secret import Secret
-from monitor.core.status import Status
+from monitor.core.status import Kind, Status
 
 MAX_LIVE_KEYS = 3
 GIVE_UP_AFTER = 600.0
@@ -45,6 +45,13 @@ PROOF_LASTS = 60.0
 TOMBSTONE_LASTS = 900.0
 SWEEP_EVERY = 300.0
 RETRY = 5.0
+# Whoever is in the middle of a login (20 s at most) and a mint (10 s) is left to finish it.
+CALL_LASTS = 30.0
+# A new key is given time to reach every replica of Argo CD (4 to 14 s seen) before anybody depends on it.
+SETTLE = 15.0
+GRACE_LOOK = 60.0
+# An undone write counts as one of a series when the one before was not longer ago than this.
+REVERTS_LAST = 2 * 86_400.0
 MAX_REVERTS = 2
 MAX_RESTART_ATTEMPTS = 5
 
@@ -81,6 +88,16 @@ class Situation:
         return self.status is not None and self.status.accepted is True and self.status is not Status.WRONG_ACCOUNT
 
     @property
+    def refused(self) -> bool:
+        """Whether Argo CD itself refused the Secret's token, or there is none."""
+        return self.status is not None and self.status.kind is Kind.REFUSED
+
+    @property
+    def untold(self) -> bool:
+        """Whether it cannot be told if the Secret's token is accepted."""
+        return self.status is None or self.status.kind is Kind.UNKNOWN
+
+    @property
     def holds_new(self) -> bool:
         """Whether the Secret holds the key that this rotation made."""
         return self.token is not None and self.token_id is not None and self.token_id == self.journal.key_id
@@ -107,19 +124,27 @@ Step = Act | Wait
 
 def decide(s: Situation) -> Step:
     """The next step."""
+    if s.journal.is_ahead_of(s.now):
+        return Act(s.journal.after_a_clock_jump(s.now))
     return STATES[s.journal.state](s)
 
 
 def _idle(s: Situation) -> Step:
     journal = s.journal
+    if journal.stood_down and not s.demanded:
+        return Wait(s.now + SWEEP_EVERY, journal.stood_down)
+    if s.readable and s.token_id != journal.current and s.status is not None and s.status.accepted:
+        # Another token is in the Secret, and it works: whoever read the one before has as long as after a rotation.
+        spared = s.now + s.policy.grace if journal.owned else 0.0
+        return Act(replace(journal, current=s.token_id, sweep_at=max(journal.sweep_at, spared)))
     swept = _sweep(s)
     if swept is not None:
         return swept
-    if journal.stood_down and not s.demanded:
-        return Wait(s.now + SWEEP_EVERY, journal.stood_down)
-    why = why_rotate(Why(s.now, s.policy, journal, s.status, s.issued_at, s.expires_at, s.demanded))
+    facts = Why(s.now, s.policy, journal, s.status, s.issued_at, s.expires_at, s.demanded)
+    why = why_rotate(facts)
     if why is None:
-        return Wait(s.now + SWEEP_EVERY)
+        ending = s.accepted and s.expires_at is not None
+        return Wait(min(s.now + SWEEP_EVERY, max(s.now + 1.0, renewal_time(facts))) if ending else s.now + SWEEP_EVERY)
     if not s.readable:
         return Wait(s.now + RETRY, "the Secret cannot be read, so nothing is changed")
     if journal.retry_at > s.now and not s.demanded:
@@ -131,9 +156,13 @@ def _idle(s: Situation) -> Step:
 def _begin(s: Situation, purpose: Purpose, reason: str) -> Step:
     if len(s.journal.owned) >= MAX_LIVE_KEYS:
         full = f"{MAX_LIVE_KEYS} keys of ours may be alive: none is made before one is gone"
-        return _list_or_wait(s, full) if s.keys is None else Wait(s.now + FIRST_PAUSE, full)
+        may_sweep = s.keys is None and s.now >= s.journal.sweep_at
+        return _list_or_wait(s, full) if may_sweep else Wait(s.now + FIRST_PAUSE, full)
     if not s.nonce:
         raise ValueError("a new id needs a nonce")
+    reverts = s.journal.reverts + 1 if _undone_at_rest(s) else 0
+    if reverts >= MAX_REVERTS:
+        return _stand_down(s, reverts)
     key_id = f"tm-{s.nonce}"
     begun = s.journal.owning(key_id).entering(
         State.INTENT,
@@ -145,8 +174,10 @@ def _begin(s: Situation, purpose: Purpose, reason: str) -> Step:
         old_id=s.token_id,
         began_at=s.now,
         verified_at=0.0,
-        reverts=0,
+        reverts=reverts,
         stood_down="",
+        retry_at=s.now + CALL_LASTS,
+        error="",
     )
     reached = _access(s, begun)
     if isinstance(reached, Wait):
@@ -158,9 +189,10 @@ def _begin(s: Situation, purpose: Purpose, reason: str) -> Step:
 def _intent(s: Situation) -> Step:
     """Only after a crash or a lost answer: whether the key was made is for the account's list to say."""
     key_id = s.journal.key_id or ""
-    if s.keys is None:
+    given_up = s.now - s.journal.entered_at > GIVE_UP_AFTER or s.journal.attempts >= GIVE_UP_ATTEMPTS
+    if not given_up and s.keys is None:
         return _list_or_wait(s, "whether the new key was made is not known")
-    if any(key.id == key_id for key in s.keys):
+    if not given_up and any(key.id == key_id for key in s.keys or ()):
         return _delete(s, key_id)
     stones = (*(stone for stone in s.journal.tombstones if stone.id != key_id), Tombstone(key_id, s.now))
     return Act(_failed(s.journal, s.now, s.journal.error or "the new key was lost").at_rest(s.now, tombstones=stones))
@@ -174,6 +206,9 @@ def _minted(s: Situation) -> Step:
         return _abandon(s, f"the new key was not proven: {s.journal.error or 'no answer'}")
     if s.journal.retry_at > s.now:
         return Wait(s.journal.retry_at, f"the new key is not accepted yet: {s.journal.error}")
+    in_need = s.refused and s.journal.purpose is Purpose.REPLACE
+    if not in_need and s.now < s.journal.entered_at + SETTLE:
+        return Wait(s.journal.entered_at + SETTLE, "the new key is given time to reach every replica")
     return Act(replace(s.journal, attempts=s.journal.attempts + 1), Prove(token))
 
 
@@ -181,21 +216,27 @@ def _verified(s: Situation) -> Step:
     journal = s.journal
     if journal.token is None:
         return Act(journal.entering(State.INTENT, s.now))
+    if s.readable and s.holds_new:
+        changes = {"published": journal.token.fingerprint(), "current": journal.key_id}
+        return Act(journal.entering(State.PUBLISHED, s.now, **changes))
+    if s.now - journal.entered_at > GIVE_UP_AFTER or journal.attempts >= GIVE_UP_ATTEMPTS:
+        return _abandon(s, f"the new key was not used: {journal.error or 'others were faster'}")
+    if journal.retry_at > s.now:
+        return Wait(journal.retry_at, journal.error)
     if journal.purpose is Purpose.DRILL:
         return _delete(s, journal.key_id or "")
     if not s.readable:
         return Wait(s.now + RETRY, "the Secret cannot be read, so nothing is written")
-    if s.holds_new:
-        return Act(journal.entering(State.PUBLISHED, s.now, published=journal.token.fingerprint()))
     if s.token_id != journal.old_id:
         # Somebody else put another token there since this rotation began.
-        if s.status is None:
-            return Wait(s.now + 1.0, "another token is in the Secret; it is being checked")
-        if s.accepted:
+        if s.untold:
+            return Wait(s.now + RETRY, "another token is in the Secret; it is being checked")
+        if not s.refused:
             return _abandon(s, "", adopted=True)
+    tried = replace(journal, attempts=journal.attempts + 1)
     if s.now - journal.verified_at > PROOF_LASTS:
-        return Act(journal.entering(State.MINTED, s.now))
-    return Act(journal, Publish(journal.token, s.version))
+        return Act(tried, Prove(journal.token))
+    return Act(tried, Publish(journal.token, s.version))
 
 
 def _published(s: Situation) -> Step:
@@ -223,9 +264,13 @@ def _grace(s: Situation) -> Step:
     if (other := _reverted(s)) is not None:
         return other
     journal = s.journal
-    over = journal.entered_at + s.policy.grace
+    grace = s.policy.grace
+    if s.policy.restart_consumers and journal.error and not s.policy.watch_consumers:
+        # They could not be restarted, and nobody can see when they are: the old key waits for them.
+        grace = max(grace, s.policy.longest_wait)
+    over = journal.entered_at + grace
     if s.now < over:
-        return Wait(over)
+        return Wait(min(over, s.now + GRACE_LOOK), journal.error)
     if s.policy.watch_consumers and journal.key_id and s.now < journal.entered_at + s.policy.longest_wait:
         if journal.retry_at > s.now:
             return Wait(journal.retry_at, journal.error)
@@ -242,9 +287,10 @@ def _retired(s: Situation) -> Step:
         return Act(_succeeded(journal, s.now))
     if old not in journal.owned:
         return Act(_succeeded(journal, s.now, left_alone=old))
-    if s.now - journal.verified_at > PROOF_LASTS:
-        if s.token is None:
-            return Wait(s.now + RETRY, "the Secret holds no token")
+    if s.now - journal.entered_at > GIVE_UP_AFTER or journal.attempts >= GIVE_UP_ATTEMPTS:
+        # The new key is in use; the old one stays among ours and is swept from idle, so that nothing waits for it.
+        return Act(replace(_succeeded(journal, s.now), sweep_at=s.now + SWEEP_EVERY, error=journal.error))
+    if s.token is not None and s.now - journal.verified_at > PROOF_LASTS:
         if journal.retry_at > s.now:
             return Wait(journal.retry_at, journal.error)
         return Act(journal, Prove(s.token))
@@ -270,6 +316,10 @@ def _access(s: Situation, journal: Journal) -> tuple[Journal, Access] | Wait:
     """The live key where there is one; else a login, charged to the budget before it is sent."""
     if s.accepted:
         return journal, Access.LIVE_KEY
+    if s.untold:
+        return Wait(s.now + RETRY, "whether the Secret's token is accepted cannot be told, so nobody logs in")
+    if s.status is not None and s.refused and not s.status.facts.mended_by_minting:
+        return Wait(s.now + FIRST_PAUSE, f"the token is {s.status}, so nobody logs in")
     if not s.policy.by_password or s.password is None:
         return Wait(s.now + SWEEP_EVERY, "there is no live key and no password to log in with")
     earliest = next_login(journal.logins, s.password, s.now)
@@ -279,7 +329,7 @@ def _access(s: Situation, journal: Journal) -> tuple[Journal, Access] | Wait:
 
 
 def _list_or_wait(s: Situation, why: str) -> Step:
-    if s.journal.retry_at > s.now:
+    if s.journal.retry_at > s.now and s.journal.state is not State.IDLE:
         return Wait(s.journal.retry_at, why)
     reached = _access(s, s.journal)
     if isinstance(reached, Wait):
@@ -294,9 +344,9 @@ def _delete(s: Situation, key_id: str) -> Step:
         return Act(_failed(s.journal, s.now, f"the key {key_id} is in use or not ours").at_rest(s.now))
     if not s.readable:
         return Wait(s.now + RETRY, "the Secret cannot be read, so nothing is deleted")
-    if s.journal.retry_at > s.now:
+    if s.journal.retry_at > s.now and s.journal.state is not State.IDLE:
         return Wait(s.journal.retry_at, s.journal.error)
-    reached = _access(s, s.journal)
+    reached = _access(s, replace(s.journal, attempts=s.journal.attempts + 1))
     if isinstance(reached, Wait):
         return reached
     journal, access = reached
@@ -306,10 +356,11 @@ def _delete(s: Situation, key_id: str) -> Step:
 def _sweep(s: Situation) -> Step | None:
     """Keys of ours that nobody uses, and ids whose late creation is still possible."""
     journal = s.journal
+    if s.now < journal.sweep_at or not s.readable:
+        return None
     if s.keys is not None:
         return _swept(s)
-    unused = [id_ for id_ in journal.owned if id_ != s.token_id]
-    if not unused or not s.accepted or not s.readable or journal.retry_at > s.now:
+    if not s.accepted or not any(id_ not in (s.token_id, journal.current) for id_ in journal.owned):
         return None
     return Act(journal, ListKeys(Access.LIVE_KEY))
 
@@ -319,7 +370,7 @@ def _swept(s: Situation) -> Step | None:
     listed = {key.id for key in keys}
     waiting = {stone.id for stone in journal.tombstones if s.now - stone.since < TOMBSTONE_LASTS}
     for id_ in journal.owned:
-        if id_ == s.token_id:
+        if id_ in (s.token_id, journal.current):
             continue
         if id_ in listed:
             return _delete(s, id_)
@@ -334,21 +385,38 @@ def _reverted(s: Situation) -> Step | None:
     if not s.readable:
         return Wait(s.now + RETRY, "the Secret cannot be read")
     if s.holds_new:
-        return None
-    if s.status is None:
-        return Wait(s.now + 1.0, "another token is in the Secret; it is being checked")
-    if s.accepted and s.token_id != journal.old_id:
-        return _abandon(s, "", adopted=True)
-    writer = s.writer or "another writer"
+        # Its key was deleted, or the password was changed: only a new rotation mends that.
+        return _abandon(s, f"the new key is {s.status}") if s.refused else None
+    if s.token_id != journal.old_id:
+        if s.untold:
+            return Wait(s.now + RETRY, "another token is in the Secret; it is being checked")
+        if not s.refused:
+            return _abandon(s, "", adopted=True)
     if journal.reverts + 1 >= MAX_REVERTS:
-        reason = f"{writer} put back what we had replaced, twice"
-        return Act(_failed(journal, s.now, reason).at_rest(s.now, stood_down=reason, reverts=journal.reverts + 1))
-    return Act(journal.entering(State.VERIFIED, s.now, reverts=journal.reverts + 1, error=f"{writer} undid the write"))
+        return _stand_down(s, journal.reverts + 1)
+    undone = f"{s.writer or 'another writer'} undid the write"
+    return Act(journal.entering(State.VERIFIED, s.now, reverts=journal.reverts + 1, error=undone, retry_at=0.0))
+
+
+def _undone_at_rest(s: Situation) -> bool:
+    """Whether another writer replaced our key by one that does not work, soon after the rotation was over."""
+    journal = s.journal
+    ours = journal.current is not None and journal.current in journal.owned
+    recent = s.now - journal.entered_at < REVERTS_LAST
+    return ours and recent and not s.demanded and s.token is not None and s.token_id != journal.current
+
+
+def _stand_down(s: Situation, reverts: int) -> Step:
+    reason = f"{s.writer or 'another writer'} put back what we had replaced, twice"
+    return Act(_failed(s.journal, s.now, reason).at_rest(s.now, stood_down=reason, reverts=reverts))
 
 
 def _abandon(s: Situation, error: str, *, adopted: bool = False) -> Step:
     """Gives up the pending key: it is swept from idle. A token that another writer put there is adopted."""
     journal = s.journal if adopted else _failed(s.journal, s.now, error)
+    if s.journal.state is not State.MINTED:
+        # Consumers may have read it, or a late write may still put it into the Secret.
+        journal = replace(journal, sweep_at=max(journal.sweep_at, s.now + max(s.policy.grace, CALL_LASTS)))
     changes = {"error": "", "failures": 0, "retry_at": 0.0} if adopted else {}
     return Act(journal.at_rest(s.now, **changes))
 
@@ -368,9 +436,21 @@ def _succeeded(journal: Journal, now: float, *, left_alone: str | None = None) -
 # --- what came of an effect ----------------------------------------------------------------------------------------
 
 
-def learn(journal: Journal, effect: Effect, outcome: Outcome, now: float, password: str | None = None) -> Journal:
-    """The journal after `effect` had `outcome`. `password`: fingerprint of the one that a login used."""
-    journal = _learn_login(journal, effect, outcome, now, password)
+def learn(
+    journal: Journal,
+    effect: Effect,
+    outcome: Outcome,
+    now: float,
+    password: str | None = None,
+    *,
+    logged_in: bool = False,
+) -> Journal:
+    """The journal after `effect` had `outcome`.
+
+    password: fingerprint of the one that a login used. logged_in: whether the login worked, whatever came after it.
+    """
+    if isinstance(effect, Mint | ListKeys | Delete) and effect.access is Access.LOGIN:
+        journal = _learn_login(journal, outcome, now, password, logged_in=logged_in)
     match effect, outcome:
         case Mint(), Minted(token):
             return journal.entering(State.MINTED, now, token=token, retry_at=0.0, error="")
@@ -378,7 +458,7 @@ def learn(journal: Journal, effect: Effect, outcome: Outcome, now: float, passwo
             gone = journal.without(effect.key_id)
             return _failed(gone, now, why).at_rest(now)
         case Mint(), Unknown(why):
-            return replace(journal, error=why, retry_at=now + RETRY)
+            return replace(journal, error=why, retry_at=now + CALL_LASTS)
         case Prove(), Done():
             if journal.state is State.MINTED:
                 return journal.entering(State.VERIFIED, now, verified_at=now, retry_at=0.0, error="")
@@ -386,9 +466,10 @@ def learn(journal: Journal, effect: Effect, outcome: Outcome, now: float, passwo
         case Prove(), (Refused(why) | Unknown(why)):
             return replace(journal, error=why, retry_at=now + RETRY * max(1, journal.attempts))
         case Publish(token), Done():
-            return journal.entering(State.PUBLISHED, now, published=token.fingerprint(), error="")
+            changes = {"published": token.fingerprint(), "current": journal.key_id}
+            return journal.entering(State.PUBLISHED, now, error="", retry_at=0.0, **changes)
         case Publish(), (Refused(why) | Unknown(why)):
-            return replace(journal, error=why, retry_at=now + RETRY)
+            return replace(journal, error=why, retry_at=now + RETRY * max(1, journal.attempts))
         case RestartConsumers(), Done():
             return journal.entering(State.GRACE, now, error="")
         case RestartConsumers(), Refused(why):
@@ -398,28 +479,31 @@ def learn(journal: Journal, effect: Effect, outcome: Outcome, now: float, passwo
             return replace(journal, error=why, retry_at=now + RETRY)
         case LookAtConsumers(), Consumers(old):
             return _learn_consumers(journal, old, now)
+        case LookAtConsumers(), Unknown(why):
+            return replace(journal, error=why, retry_at=now + RETRY)
         case Delete(key_id), Done():
-            return _learn_deleted(journal.without(key_id), key_id, now)
-        case Delete(), (Refused(why) | Unknown(why)):
-            return replace(journal, error=why, retry_at=now + _pause(journal))
-        case ListKeys(), (Refused(why) | Unknown(why)):
+            return _learn_deleted(journal, key_id, now)
+        case ((Delete() | ListKeys()), (Refused(why) | Unknown(why))):
+            if journal.state is State.IDLE:
+                # Sweeping waits by itself: a key that cannot be deleted holds up no rotation.
+                return replace(journal, error=why, sweep_at=now + SWEEP_EVERY)
             return replace(journal, error=why, retry_at=now + _pause(journal))
         case ListKeys(), Listed():
-            return replace(journal, retry_at=0.0)
+            return journal if journal.state is State.IDLE else replace(journal, retry_at=0.0)
         case _, Conflict():
             return journal
         case _:
             return replace(journal, error="an outcome that does not fit", retry_at=now + RETRY)
 
 
-def _learn_login(journal: Journal, effect: Effect, outcome: Outcome, now: float, password: str | None) -> Journal:
-    if not isinstance(effect, Mint | ListKeys | Delete) or effect.access is not Access.LOGIN:
-        return journal
+def _learn_login(journal: Journal, outcome: Outcome, now: float, password: str | None, *, logged_in: bool) -> Journal:
+    if logged_in:
+        return replace(journal, logins=give_back(journal.logins))
     match outcome:
         case Refused(login=True):
             return replace(journal, logins=refuse(journal.logins, password or "", now))
-        case Minted() | Listed() | Done() | Refused():
-            return replace(journal, logins=give_back(journal.logins))
+        case Refused() | Conflict():
+            return replace(journal, logins=take_back(journal.logins))
         case _:
             return journal  # not known: the charge stays
 
@@ -432,13 +516,17 @@ def _learn_consumers(journal: Journal, old: tuple[str, ...] | None, now: float) 
 
 
 def _learn_deleted(journal: Journal, key_id: str, now: float) -> Journal:
+    if journal.state is State.IDLE and any(stone.id == key_id for stone in journal.tombstones):
+        # Just created, maybe: "no such key" may come from a replica that lags. The list is asked once more, later.
+        return replace(journal, sweep_at=now + FIRST_PAUSE)
+    journal = journal.without(key_id)
     if journal.state is State.RETIRED:
         return _succeeded(journal, now)
     if journal.state is State.VERIFIED and journal.purpose is Purpose.DRILL:
         return journal.at_rest(now, drilled_at=now, failures=0, retry_at=0.0, error="")
     if journal.state is State.INTENT:
         return _failed(journal, now, journal.error or "the new key's token was lost").at_rest(now)
-    return replace(journal, retry_at=0.0, error="")
+    return journal
 
 
 def _pause(journal: Journal) -> float:

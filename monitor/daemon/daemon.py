@@ -21,7 +21,7 @@ from monitor.adapters.argocd.tls import TlsContexts
 from monitor.adapters.clock import SystemClock
 from monitor.adapters.files import FileWatch
 from monitor.adapters.kubernetes.connection import KubernetesConnection
-from monitor.adapters.kubernetes.secrets import KubernetesSecretSource
+from monitor.adapters.kubernetes.secrets import KubernetesSecretSource, SecretReader
 from monitor.adapters.server.errors import TlsFilesError
 from monitor.adapters.server.routes import Sources
 from monitor.adapters.server.server import Server
@@ -61,6 +61,7 @@ class Daemon:
         self._connections = Connections(self._clock.monotonic)
         self._contexts = TlsContexts()
         self._kubernetes = KubernetesConnection(settings.kubernetes, self._clock)
+        self._secrets = SecretReader(self._kubernetes)
         self.metrics = Metrics(CollectorRegistry(), __version__)
         self.fleet = Fleet(self._clock, random.SystemRandom().random, self.metrics, self._wake)
         self._ticker = Ticker(self._clock, self.fleet.next_due, self.fleet.dispatch)
@@ -120,7 +121,7 @@ class Daemon:
         self._settings = settings
 
     def _secret_source(self, source: InSecret) -> CredentialSource:
-        return KubernetesSecretSource(self._kubernetes, source.namespace, source.name, source.key)
+        return KubernetesSecretSource(self._secrets, source.namespace, source.name, source.key)
 
     async def _look_at_files(self) -> None:
         changed = await asyncio.to_thread(self._watch.changed)

@@ -56,6 +56,11 @@ RETRY = 5.0
 UNREADABLE = 30.0
 # A verdict of the regular checks counts for this long; the rotation looks for itself otherwise.
 VERDICT_LASTS = 60.0
+# An effect is begun this long after its journal was written at most: a process that was stopped in between does
+# nothing late, when another one may have taken over.
+LATEST_START = 10.0
+# A new key is seen accepted this often, each time over fresh connections: replicas of Argo CD lag.
+PROOFS = 3
 
 
 class Nonces(Protocol):
@@ -145,7 +150,7 @@ class Rotator:
     async def _situation(
         self, journal: Journal, sight: Sight | None, listed: tuple[Key, ...] | None, *, demanded: bool
     ) -> tuple[Situation, Stored, Credential | None]:
-        stored = await self._store.read()
+        stored = _trimmed(await self._store.read())
         password = await self._password.read() if self._password is not None else None
         status = await self._status(journal, stored, sight)
         claims = read_claims(stored.token.reveal()) if stored.token else None
@@ -177,17 +182,18 @@ class Rotator:
             return None
         if stored.token is None:
             return Status.MISSING
-        resting = journal.state is State.IDLE
-        if sight is not None and resting and sight.fingerprint == stored.token.fingerprint():
-            return sight.verdict.status if sight.verdict.status is not Status.PENDING else None
-        if sight is not None and resting:
-            return None  # the regular checks will come to this token, with their second look
+        if sight is not None and journal.state is State.IDLE:
+            if sight.fingerprint != stored.token.fingerprint() or sight.verdict.status is Status.PENDING:
+                return None  # the regular checks will come to this token, with their second look
+            if abs(self._clock.now() - sight.verdict.checked_at) <= VERDICT_LASTS:
+                return sight.verdict.status
         checked = await self._checker.check(full=False, fresh=True, credential=Credential(stored.token))
         return checked.verdict.status
 
     async def _act(self, step: Act, version: str | None, stored: Stored, password: Credential | None) -> Outcome | None:
         """Journal first, then the effect, then what came of it. None: somebody else was faster, or no answer."""
         journal, effect = step.journal, step.effect
+        began = self._clock.monotonic()
         if effect is None or journal != self.journal or _changes_something(effect):
             written = await self._write(journal, version)
             if written is None:
@@ -195,6 +201,8 @@ class Rotator:
             journal, version = written
         if effect is None:
             return Done()
+        if self._clock.monotonic() - began > LATEST_START:
+            return None  # what was to be done is looked at again, as after a crash
         outcome = await self._do(effect, stored, password)
         log.info(
             "rotation",
@@ -205,7 +213,8 @@ class Rotator:
             why=getattr(outcome, "why", ""),
         )
         used = password.token.fingerprint() if password and password.token else None
-        learned = learn(journal, effect, outcome, self._clock.now(), used)
+        logged_in = self._session is not None
+        learned = learn(journal, effect, outcome, self._clock.now(), used, logged_in=logged_in)
         if learned != journal and await self._write(learned, version) is None:
             return None
         return outcome
@@ -230,7 +239,13 @@ class Rotator:
                 return await self._consumers.restart(key_id) if self._consumers else Done()
             case LookAtConsumers(key_id, since):
                 return await self._consumers.look(key_id, since) if self._consumers else Unknown("nobody to look at")
-            case Mint() | ListKeys() | Delete():
+            case Delete(key_id):
+                # The last moment to see that somebody has put this very key back into the Secret.
+                seen = _trimmed(await self._store.read())
+                if not seen.readable or (seen.token and read_claims(seen.token.reveal()).token_id == key_id):
+                    return Conflict()
+                return await self._with_access(effect, stored, password)
+            case Mint() | ListKeys():
                 return await self._with_access(effect, stored, password)
 
     async def _with_access(
@@ -263,13 +278,20 @@ class Rotator:
         return outcome
 
     async def _prove(self, token: Secret) -> Outcome:
-        checked = await self._checker.check(full=True, fresh=True, credential=Credential(token))
-        verdict = checked.verdict
-        if verdict.accepted is True and verdict.status in (Status.VALID, Status.EXPIRING) and checked.proven:
-            return Done()
-        if verdict.accepted is None or (verdict.accepted and not checked.proven):
-            return Unknown(verdict.cause)
-        return Refused(verdict.cause)
+        """Accepted, as the right account, the control refused. A permission that lacks is the account's, not the key's:
+
+        withholding the key would only let the old one end.
+        """
+        checked = None
+        for _ in range(PROOFS):
+            full = checked is None
+            checked = await self._checker.check(full=full, fresh=True, last=checked, credential=Credential(token))
+            verdict = checked.verdict
+            if verdict.accepted is None or (verdict.accepted and full and not checked.proven):
+                return Unknown(verdict.cause)
+            if not verdict.accepted or verdict.status is Status.WRONG_ACCOUNT:
+                return Refused(verdict.cause)
+        return Done()
 
     async def _open_session(self, password: Credential | None) -> Secret | Refused | Unknown:
         if self._session is not None:
@@ -286,6 +308,14 @@ class Rotator:
         session, self._session = self._session, None
         if session is not None:
             await self._keys.logout(session)
+
+
+def _trimmed(stored: Stored) -> Stored:
+    """Without the white space around the token, as the checks take it; an empty one is none."""
+    if stored.token is None:
+        return stored
+    value = stored.token.reveal().strip()
+    return replace(stored, token=Secret(value) if value else None)
 
 
 def _changes_something(effect: Effect) -> bool:

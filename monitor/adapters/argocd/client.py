@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from ssl import SSLError
 from urllib.parse import quote
@@ -15,7 +16,7 @@ from urllib.parse import quote
 import aiohttp
 from yarl import URL
 
-from monitor.adapters.argocd.connections import Connections
+from monitor.adapters.argocd.connections import Connections, UnaskedBytesError
 from monitor.adapters.argocd.faults import to_fault
 from monitor.adapters.argocd.tls import TlsContexts, Trust
 from monitor.core.model import Answer, Fault, FaultKind, Reply
@@ -64,7 +65,7 @@ class ArgoCDClient:
         try:
             async with asyncio.timeout(self._endpoint.timeout):
                 return await self._get(self._url(question), token, limit, fresh=fresh)
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+        except (aiohttp.ClientError, OSError, TimeoutError, UnicodeError) as error:
             return to_fault(error)
 
     async def _get(self, url: URL, token: Secret, limit: int, *, fresh: bool) -> Answer:
@@ -74,6 +75,8 @@ class ArgoCDClient:
         try:
             async with self._connections.kept(self._origin) as session:
                 return await self._send(session, url, token, limit, trace)
+        except UnaskedBytesError:
+            pass  # nothing was asked yet
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
             # A kept connection may have died unseen; a new one decides. Reading twice changes nothing there.
             if not trace.get("reused") or isinstance(error, aiohttp.ClientConnectorError):
@@ -123,7 +126,9 @@ class ArgoCDClient:
         if value.isascii() and value.isdigit():
             return min(float(value[:6]), MAX_RETRY_AFTER)
         try:
-            wait = parsedate_to_datetime(value).timestamp() - self._clock.now()
+            date = parsedate_to_datetime(value)
+            # A zone of -0000 gives a date without a zone: UTC (RFC 5322), not this machine's.
+            wait = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - self._clock.now()
         except (ValueError, OverflowError):
             return None
         return min(max(wait, 0.0), MAX_RETRY_AFTER)

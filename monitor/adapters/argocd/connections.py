@@ -14,6 +14,8 @@ from typing import Any
 from zlib import crc32
 
 import aiohttp
+from aiohttp.connector import Connection
+from aiohttp.tracing import Trace
 
 # Below 5 minutes by more than the longest usual interval (design.md: a fresh connection every 5 minutes).
 MAX_AGE = 230.0
@@ -24,16 +26,19 @@ MAX_CONNECTIONS = 1024
 MAX_CONNECTIONS_PER_HOST = 32
 
 
+class UnaskedBytesError(aiohttp.ClientConnectionError):
+    """Something came in on a connection before anything was asked on it. Nothing was sent."""
+
+
 class Generation:
     """One session and the requests that it is serving. Closed when it is retired and the last of them is done."""
 
-    __slots__ = ("born", "retired", "serving", "session")
+    __slots__ = ("born", "serving", "session")
 
     def __init__(self, session: aiohttp.ClientSession, born: float) -> None:
         self.session = session
         self.born = born
         self.serving = 0
-        self.retired = False
 
 
 class Connections:
@@ -45,61 +50,65 @@ class Connections:
         self._slots: list[Generation | None] = [None] * slots
         self._fresh: aiohttp.ClientSession | None = None
         self._retired: set[Generation] = set()
+        self._closed = False
 
     @asynccontextmanager
     async def kept(self, origin: str) -> AsyncIterator[aiohttp.ClientSession]:
         """A session that may already hold a connection to `origin` (scheme://host:port)."""
+        self._refuse_when_closed()
         index = crc32(origin.encode()) % len(self._slots)
         generation = self._slots[index]
         now = self._monotonic()
         if generation is None or now - generation.born >= self._max_age:
-            old = generation
             # The first generation of each slot lives shorter, so that the slots take turns from then on.
-            born = now if old is not None else now - self._max_age * index / (2 * len(self._slots))
+            born = now
+            if generation is None:
+                born -= self._max_age * index / (2 * len(self._slots))
+            else:
+                self._retired.add(generation)
             generation = self._slots[index] = Generation(self._session(keep=True), born)
-            generation.serving += 1
-            if old is not None:
-                await self._retire(old)
-        else:
-            generation.serving += 1
+        generation.serving += 1
         try:
             yield generation.session
         finally:
             generation.serving -= 1
-            if generation.retired and generation.serving == 0:
-                self._retired.discard(generation)
-                await generation.session.close()
+            if self._retired:
+                await self._close_idle()
 
     def fresh(self) -> aiohttp.ClientSession:
         """A session that makes a new connection for each request and keeps none."""
+        self._refuse_when_closed()
         if self._fresh is None:
             self._fresh = self._session(keep=False)
         return self._fresh
 
     async def close(self) -> None:
-        """Ends every connection."""
-        for generation in (*self._slots, *self._retired):
-            if generation is not None:
-                await generation.session.close()
+        """Ends every connection, for good: whoever asks for a session afterwards gets a connection error."""
+        self._closed = True
+        sessions = [generation.session for generation in (*self._slots, *self._retired) if generation is not None]
         if self._fresh is not None:
-            await self._fresh.close()
+            sessions.append(self._fresh)
         self._slots = [None] * len(self._slots)
         self._retired.clear()
         self._fresh = None
+        for session in sessions:
+            await session.close()
 
-    async def _retire(self, generation: Generation) -> None:
-        if generation.serving:
-            generation.retired = True
-            self._retired.add(generation)
-        else:
+    async def _close_idle(self) -> None:
+        for generation in [retired for retired in self._retired if not retired.serving]:
+            self._retired.discard(generation)
             await generation.session.close()
+
+    def _refuse_when_closed(self) -> None:
+        if self._closed:
+            raise aiohttp.ClientConnectionError("the connections are closed")
 
     def _session(self, *, keep: bool) -> aiohttp.ClientSession:
         trace = aiohttp.TraceConfig()
         trace.on_connection_reuseconn.append(_note_reuse)
         connector = (
             # Idle for longer than any age that we keep: the age decides, not the idle time.
-            aiohttp.TCPConnector(
+            _SilentUntilAsked(
                 limit=MAX_CONNECTIONS,
                 limit_per_host=MAX_CONNECTIONS_PER_HOST,
                 ttl_dns_cache=10,
@@ -110,7 +119,7 @@ class Connections:
                 limit=MAX_CONNECTIONS, limit_per_host=MAX_CONNECTIONS_PER_HOST, ttl_dns_cache=10, force_close=True
             )
         )
-        return aiohttp.ClientSession(
+        session = aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"Accept-Encoding": "identity", "Accept": "application/json", "User-Agent": "token-monitor"},
@@ -122,6 +131,27 @@ class Connections:
             max_headers=MAX_HEADERS,
             trace_configs=[trace],
         )
+        # aiohttp repeats a GET or DELETE by itself, also on a connection that was new; what is repeated is the caller's
+        # to say. There is no public switch (its own test client sets the same); a test counts what arrives.
+        session._retry_connection = False  # noqa: SLF001
+        return session
+
+
+class _SilentUntilAsked(aiohttp.TCPConnector):
+    """Gives no connection on which bytes are waiting: the next request would take them for its answer.
+
+    A server that says too much once would otherwise answer each question with the previous answer, which may be
+    about another token.
+    """
+
+    async def connect(
+        self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
+    ) -> Connection:
+        connection = await super().connect(req, traces, timeout)
+        if connection.protocol is not None and connection.protocol.should_close:
+            connection.close()
+            raise UnaskedBytesError
+        return connection
 
 
 async def _note_reuse(

@@ -47,6 +47,8 @@ def to_fault(error: BaseException) -> Fault:
         return Fault(FaultKind.DNS, _words(error.os_error))
     if isinstance(error, TimeoutError):
         return Fault(FaultKind.TIMEOUT)
+    if isinstance(error, UnicodeError):
+        return Fault(FaultKind.DNS, "not a host name")  # raised by the idna codec: a label is empty or too long
     if isinstance(error, ssl.SSLCertVerificationError):
         return _certificate(error)
     if isinstance(error, aiohttp.ClientConnectorError):
@@ -57,6 +59,8 @@ def to_fault(error: BaseException) -> Fault:
         return Fault(FaultKind.RESET, "the body ended early")
     if isinstance(error, aiohttp.ClientResponseError):
         return Fault(FaultKind.NOT_HTTP)
+    if isinstance(error, aiohttp.ClientOSError) and isinstance(error.__cause__, ssl.SSLError):
+        return _os_fault(error.__cause__)  # an alert after the handshake, as TLS 1.3 refuses a missing certificate
     if isinstance(error, OSError):
         return _os_fault(error)
     return Fault(FaultKind.NETWORK, type(error).__name__)

@@ -135,7 +135,7 @@ class ArgoCDKeys:
                 if content is None:
                     return Unknown(f"the answer is larger than {limit} bytes")
                 return Reply(response.status, content)
-        except (aiohttp.ClientConnectorError, SSLError) as error:
+        except (aiohttp.ClientConnectorError, SSLError, UnicodeError) as error:
             fault = to_fault(error)
             return Refused(f"no connection: {fault.kind} {fault.detail}".rstrip())  # nothing was sent
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
