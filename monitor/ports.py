@@ -6,9 +6,13 @@ test runs on both. Nothing here does anything.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from monitor.core.alert_texts import Outgoing
+from monitor.core.announcement import Announcement
+from monitor.core.delivery import Active, Failed, Receipt
 from monitor.core.effects import Conflict, Consumers, Done, Listed, Minted, Refused, Unknown
 from monitor.core.model import Answer
 from monitor.core.questions import Question
@@ -23,7 +27,7 @@ class Clock(Protocol):
         ...
 
     def monotonic(self) -> float:
-        """Seconds from some start; never goes back. The event loop's time."""
+        """Seconds from some start; never goes back."""
         ...
 
 
@@ -139,4 +143,45 @@ class ConsumerWorkloads(Protocol):
 
     async def look(self, key_id: str, since: float) -> Consumers | Unknown:
         """Who still runs with an older key than the one published at `since` (epoch seconds)."""
+        ...
+
+
+class Announcer(Protocol):
+    """Tells those who look at the consumers' Secret what happens to it (Kubernetes Events)."""
+
+    async def announce(self, announcement: Announcement) -> None:
+        """Best effort, bounded, aggregated. Never raises, never waits longer than its deadline."""
+        ...
+
+
+class Leadership(Protocol):
+    """Which replica rotates. It saves work; safety never depends on it."""
+
+    def leads(self) -> bool:
+        """Whether this replica may begin an effect now. Goes by the monotonic clock, without any call."""
+        ...
+
+
+class AlertSink(Protocol):
+    """One Alertmanager. Every call answers within its deadline and never raises for what the other side does."""
+
+    @property
+    def name(self) -> str:
+        """Its address, for metrics and logs; without credentials."""
+        ...
+
+    async def tell(self, alerts: Sequence[Outgoing]) -> Receipt:
+        """Tells it of these alerts, in one request."""
+        ...
+
+    async def active(self) -> Sequence[Active] | Failed:
+        """Those of our alerts that it holds as firing: what a process before this one has told it."""
+        ...
+
+
+class Heartbeat(Protocol):
+    """An uptime service that raises an alarm when it hears nothing more."""
+
+    async def beat(self) -> str | None:
+        """Tells it that the monitor works. Returns what went wrong and what to do, None when it was heard."""
         ...
