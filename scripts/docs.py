@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from monitor.config.durations import written
 from monitor.config.schema import json_schema
 from monitor.core.causes import WORDINGS
 from monitor.core.model import Expectation
@@ -77,19 +78,32 @@ def _section(path: str, section: dict[str, Any], definitions: dict[str, Any], se
         inner = _inner(found, definitions)
         name = f"{path}.{key}" if path else key
         if inner is not None:
-            below.append((f"{name}[]" if "items" in str(found)[:400] and "items" in found else name, inner))
+            several = any("items" in option for option in (found, *found.get("anyOf", [])))
+            below.append((f"{name}[]" if several else name, inner))
         required = " (required)" if key in section.get("required", []) else ""
-        default = found.get("default")
-        shown = "" if default in (None, "", {}, []) or isinstance(default, dict) else f"`{default}`"
-        yield f"| `{key}`{required} | {shown} | {_plain(found.get('description', ''))} |"
+        description = found.get("description") or (inner or {}).get("description", "")
+        yield f"| `{key}`{required} | {_default(found)} | {_plain(description)} |"
     for name, inner in below:
         if name not in seen:
             seen.append(name)
             yield from _section(name, inner, definitions, seen)
 
 
+def _default(found: dict[str, Any]) -> str:
+    """A default as the file would have it; durations as people write them."""
+    default = found.get("default")
+    if default in (None, "", [], {}) or isinstance(default, dict):
+        return ""
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
+    if isinstance(default, float):
+        return f"`{written(default)}`"
+    return f"`{default}`"
+
+
 def _inner(found: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any] | None:
-    for option in (found, found.get("items", {}), *found.get("anyOf", []), *found.get("allOf", [])):
+    options = (found, *found.get("anyOf", []), *found.get("allOf", []))
+    for option in (*options, *(option.get("items", {}) for option in options)):
         if isinstance(option, dict) and "$ref" in option:
             inner: dict[str, Any] = definitions[option["$ref"].rsplit("/", 1)[-1]]
             return inner if "properties" in inner else None

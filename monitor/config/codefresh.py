@@ -75,6 +75,12 @@ def from_codefresh(
     target["auth"] = _credential(auth_path, auth, values, notes)
     if release_namespace:
         target["namespace"] = release_namespace
+    if target["auth"]["type"] == "password":
+        target["consumers"] = {"preset": "codefresh"}
+        notes.append(
+            "In password mode the monitor replaces the API key; rotation: {enabled: false} makes it only watch. app-proxy "
+            "reads the key at its start only: consumers.restartConsumers: true restarts it with the new one."
+        )
     if "svc" in target["server"]:
         notes.append(
             "A Service's short name is found only from within its namespace: run the monitor in the runtime's "

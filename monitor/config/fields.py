@@ -24,7 +24,8 @@ from monitor.core.secret import Secret
 JsonSchema = dict[str, Any]
 
 REFUSED = "configuration"
-NAME_PATTERN = r"[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?"
+# A target's name is part of the name of a Secret, its journal: labels of DNS with dots between.
+NAME_PATTERN = r"(?=.{1,63}$)[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*"
 SECRET_NAME_PATTERN = r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?"  # noqa: S105
 SECRET_KEY_PATTERN = r"[-._a-zA-Z0-9]{1,253}"  # noqa: S105
 NAMESPACE_PATTERN = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
@@ -229,17 +230,26 @@ BIND = Checked(_bind, {"type": "string", "minLength": 2})
 NAME = text(
     NAME_PATTERN,
     "a name for a target",
-    "use 1 to 63 lower-case letters, digits, - and ., with a letter or a digit first and last",
+    "use 1 to 63 lower-case letters, digits, - and ., with a letter or a digit first, last and beside each dot",
     required=True,
 )
 SECRET_NAME = text(
     SECRET_NAME_PATTERN, "the name of a Secret", "write it as in Kubernetes, like argocd-token", show=False
 )
 SECRET_KEY = text(SECRET_KEY_PATTERN, "a key of a Secret", "use letters, digits, -, _ and ., like token", show=False)
+WORKLOAD_NAME = text(SECRET_NAME_PATTERN, "the name of a workload", "write it as in Kubernetes, like cap-app-proxy")
+LEASE_NAME = text(
+    SECRET_NAME_PATTERN, "the name of a Lease", "write it as in Kubernetes, like token-monitor", required=True
+)
 NAMESPACE = text(NAMESPACE_PATTERN, "a namespace", "write it as in Kubernetes, like argocd")
 USERNAME = text(USERNAME_PATTERN, "the name of an account", "write it as Argo CD does, without spaces and slashes")
 HOST = text(HOST_PATTERN, "the name of a host", "write it like argocd.example.com")
 FILE = text(PATH_PATTERN, "a path of a file", "write it like /etc/token-monitor/ca.crt", show=False)
+SELECTOR = text(
+    r"[A-Za-z0-9][-A-Za-z0-9._/]{0,300}=[-A-Za-z0-9._]{0,63}(,[A-Za-z0-9][-A-Za-z0-9._/]{0,300}=[-A-Za-z0-9._]{0,63}){0,9}",
+    "a label selector",
+    "write it like app=cap-app-proxy",
+)
 CONTEXT = text(PATH_PATTERN, "the name of a context", "write it as kubectl config get-contexts lists it")
 PERMISSION = text(
     PERMISSION_PATTERN,

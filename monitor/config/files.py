@@ -12,7 +12,7 @@ import stat
 from collections.abc import Callable, Iterator
 
 from monitor.config.problems import ConfigurationError, Problem
-from monitor.config.settings import Settings
+from monitor.config.settings import InFile, Settings
 from monitor.core.text import printable
 
 MAX_CERTIFICATES = 1024 * 1024
@@ -42,6 +42,8 @@ def _problems(settings: Settings) -> Iterator[Problem]:
         yield from _tried("kubernetes.kubeconfig", settings.kubernetes.kubeconfig, _read)
     if http.cert_file and http.key_file:
         yield from _pair("http.tls", http.cert_file, http.key_file)
+    if settings.state_dir and any(t.rotation and isinstance(t.token_source, InFile) for t in settings.targets):
+        yield from _tried("stateDir", settings.state_dir, _directory)
     for index, target in enumerate(settings.targets):
         tls, path = target.tls, f"targets[{index}].tls"
         if tls.ca_file and tls.ca_file not in authorities:
@@ -100,6 +102,18 @@ def _read(file: str) -> str:
         raise _UnusableError("is larger than 1 MiB", "keep only the certificates that are needed")
     # Bundles carry comments in any script between their certificates; what is not ASCII is no part of one.
     return data.decode("ascii", "replace").replace("\ufffd", "?")
+
+
+def _directory(path: str) -> None:
+    try:
+        is_directory = stat.S_ISDIR(os.stat(path).st_mode)  # noqa: PTH116 - a Path would not take every text
+    except FileNotFoundError:
+        raise _UnusableError("does not exist", "make it, readable by the monitor's user only (mode 700)") from None
+    except (OSError, ValueError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or "not a path"
+        raise _UnusableError(f"cannot be used: {reason}", "let the monitor's user read and write it") from None
+    if not is_directory:
+        raise _UnusableError("is not a directory", "give the path of a directory")
 
 
 def _certificates(file: str) -> None:

@@ -70,7 +70,11 @@ def _checked(value: Any) -> tuple[list[explain.Finding], Settings | None]:
     except ValidationError as error:
         found += explain.findings(error)
         return found, None
-    return found, None if found else resolve(document)
+    if found:
+        return found, None
+    settings = resolve(document)
+    found = list(rules.between_targets(settings))
+    return found, None if found else settings
 
 
 def _in_order(findings: list[explain.Finding], lines: dict[Path, int]) -> list[Problem]:

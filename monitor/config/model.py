@@ -7,6 +7,7 @@ is in `rules`, and the values with every default resolved are in `settings`. Key
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 from typing import Annotated, Any
 
@@ -15,7 +16,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 from monitor.config import fields
-from monitor.config.durations import DAY, MINUTE
+from monitor.config.durations import DAY, MINUTE, written
 from monitor.core.secret import Secret
 
 MAX_TARGETS = 20_000
@@ -26,6 +27,11 @@ INTERVAL = fields.duration(1, DAY)
 TIMEOUT = fields.duration(0.1, 5 * MINUTE)
 ACCOUNT_INTERVAL = fields.duration(1, 7 * DAY)
 EXPIRING_WITHIN = fields.duration(0, 3650 * DAY)
+# A rotation is an affair of minutes: settle, prove, publish, let the old key live on.
+LIFETIME = fields.duration(10 * MINUTE, 3650 * DAY)
+RENEW_BEFORE = fields.duration(MINUTE, 3650 * DAY)
+EVERY = fields.duration(10 * MINUTE, 3650 * DAY)
+GRACE = fields.duration(0, 30 * DAY)
 
 Text = Annotated[str | None, fields.FILE]
 Finding = tuple[str, str, str]
@@ -209,6 +215,17 @@ class Log(Section):
     """The least that is written."""
 
 
+class Lease(Section):
+    """Which of several replicas rotates. It saves work; two at once do no harm either."""
+
+    enabled: Annotated[bool | None, fields.TRUTH] = None
+    """Whether replicas agree on one of them; where nothing is said, in a pod only."""
+    name: Annotated[str, fields.LEASE_NAME] = "token-monitor"
+    """Name of the Lease; the same for every replica."""
+    namespace: Annotated[str | None, fields.NAMESPACE] = None
+    """Its namespace; kubernetes.namespace by default."""
+
+
 class Kubernetes(Section):
     """How Secrets are reached: in a pod by its service account, else by KUBECONFIG or ~/.kube/config."""
 
@@ -218,6 +235,104 @@ class Kubernetes(Section):
     """Context of the kubeconfig."""
     namespace: Annotated[str | None, fields.NAMESPACE] = None
     """Namespace of the Secrets; that of the pod, or of the context, by default."""
+    lease: Lease = Lease()
+    """Which of several replicas rotates."""
+    events: Annotated[bool, fields.TRUTH] = True
+    """Tell by Events beside the token's Secret what happens to it."""
+
+
+class Rotation(Section):
+    """How the monitor replaces the key: in password mode, and in token mode with `renew: true`."""
+
+    enabled: Annotated[bool, fields.TRUTH] = True
+    """false: only watch, also in password mode."""
+    expires_in: Annotated[float | None, LIFETIME] = None
+    """Lifetime of new keys, 10m at least. Without it they never expire, as Codefresh's consumers expect; with renew they
+    live as long as the one before."""
+    renew_before: Annotated[float | None, RENEW_BEFORE] = None
+    """How long before its end a key is replaced; at two thirds of its lifetime by default, at one third at the earliest."""
+    every: Annotated[float | None, EVERY] = None
+    """Replace the key on a schedule, whether it expires or not."""
+    drill_every: Annotated[float | None, EVERY] = None
+    """Fire drill: make, prove and delete a key without publishing it, so that it is known that rotation works."""
+    grace: Annotated[float, GRACE] = 10 * MINUTE
+    """How long the old key lives on after the new one was published."""
+
+    @model_validator(mode="after")
+    def _times_fit(self) -> Rotation:
+        findings: list[Finding] = []
+        if self.expires_in is not None:
+            findings += self._within_a_lifetime(self.expires_in)
+        if self.every is not None and self.every <= self.grace:
+            findings.append(
+                (
+                    "every",
+                    f"is not longer than grace ({written(self.grace)}), so one rotation would run into the next",
+                    "make it longer, or grace shorter",
+                )
+            )
+        if self.drill_every is not None and not self.enabled:
+            findings.append(
+                ("drillEvery", "is given beside enabled: false, so no drill would be held", "keep one of them")
+            )
+        if findings:
+            raise several(findings)
+        return self
+
+    def _within_a_lifetime(self, expires_in: float) -> Iterator[Finding]:
+        if self.renew_before is not None and self.renew_before >= expires_in:
+            yield (
+                "renewBefore",
+                f"is not shorter than expiresIn ({written(expires_in)}), so a new key would be due at once",
+                "make it shorter, like a third of expiresIn",
+            )
+            return
+        # What is left of the old key when it is replaced (`policy.renewal_time`).
+        left = expires_in / 3 if self.renew_before is None else min(self.renew_before, expires_in * 2 / 3)
+        if self.grace > left:
+            yield (
+                "grace",
+                f"is {written(self.grace)}, longer than a key has left when it is replaced ({written(left)})",
+                f"write {written(left)} at most, or a longer expiresIn",
+            )
+
+
+class Consumer(Section):
+    """One workload that uses the token."""
+
+    kind: Annotated[str, fields.choice("Deployment", "StatefulSet", "DaemonSet", of="kind")] = "Deployment"
+    """Kind of the workload."""
+    name: Annotated[str | None, fields.WORKLOAD_NAME] = None
+    """Its name. Give name or selector."""
+    selector: Annotated[str | None, fields.SELECTOR] = None
+    """Label selector of workloads, like app=cap-app-proxy."""
+    live: Annotated[bool, fields.TRUTH] = False
+    """It reads the Secret anew by itself, through the API, and needs no restart."""
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Consumer:
+        if (self.name is None) == (self.selector is None):
+            raise fields.refuse("needs either name or selector", "give one of them")
+        return self
+
+
+class Consumers(Section):
+    """Who uses the token: the old key is deleted only when they run with the new one."""
+
+    preset: Annotated[str | None, fields.choice("codefresh", of="preset")] = None
+    """codefresh: the workloads of a GitOps Runtime."""
+    restart_consumers: Annotated[bool, fields.TRUTH] = False
+    """Restart those that read the token only at start (an annotation on their pod template)."""
+    longest_wait: Annotated[float, GRACE] = 60 * MINUTE
+    """How long the old key waits for them; then it is deleted all the same, and that is told."""
+    workloads: Annotated[tuple[Consumer, ...], Field(max_length=50)] = ()
+    """Workloads beside the preset's."""
+
+    @model_validator(mode="after")
+    def _somebody_to_restart(self) -> Consumers:
+        if self.restart_consumers and not self.workloads and self.preset is None:
+            raise several([("restartConsumers", "is true and there is nobody to restart", "add workloads or a preset")])
+        return self
 
 
 class Target(Section):
@@ -243,6 +358,12 @@ class Target(Section):
     """Instead of the accountInterval for all."""
     expiring_within: Annotated[float | None, EXPIRING_WITHIN] = None
     """Instead of the expiringWithin for all."""
+    renew: Annotated[bool, fields.TRUTH] = False
+    """Token mode: a key that expires makes its own successor. Nothing is rotated in token mode without it."""
+    rotation: Rotation = Rotation()
+    """How the key is replaced."""
+    consumers: Consumers = Consumers()
+    """Who uses the token."""
     required_permissions: Annotated[
         tuple[Annotated[str, fields.PERMISSION], ...], Field(max_length=MAX_PERMISSIONS)
     ] = ()
@@ -266,5 +387,7 @@ class Document(Section):
     """The log."""
     kubernetes: Kubernetes = Kubernetes()
     """How Secrets are reached."""
+    state_dir: Text = None
+    """Directory of the journals of tokens in files, readable by the monitor only; beside the token's file by default."""
     targets: Annotated[tuple[Target, ...], Field(min_length=1, max_length=MAX_TARGETS)]
     """What is monitored."""

@@ -1,17 +1,20 @@
-"""What must hold between keys that are far apart: names are unique, one way to say the address, intervals in order.
+"""What must hold between keys that are far apart: unique names, one address, what can be rotated and by whom.
 
-These rules read the plain values of the file, not the model, so that they speak even when something else in the file
-is wrong: all that is wrong is told at once. They pass over whatever the model refuses anyway.
+`between_keys` reads the plain values of the file, not the model, so that they speak even when something else in the file
+is wrong: all that is wrong is told at once. It passes over whatever the model refuses anyway. `between_targets` needs
+every default resolved, so it speaks when all else is right.
 """
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from monitor.config import durations
-from monitor.config.model import Document
+from monitor.config.model import Consumers, Document, Rotation
 from monitor.config.problems import Path, shown
+from monitor.config.settings import InClear, InFile, Settings, Source
 
 Finding = tuple[Path, str, str]
 
@@ -37,6 +40,8 @@ def between_keys(document: Any) -> Iterator[Finding]:
                 "give each target its own name",
             )
         yield from _address(target, path)
+        yield from _renewal(target, path)
+        yield from _patience(target, path)
         if target.get("interval") is not None or target.get("accountInterval") is not None:
             yield from _intervals(target, document, path)
 
@@ -64,6 +69,71 @@ def _address(target: Mapping[str, Any], path: Path) -> Iterator[Finding]:
         for key in ("port", "rootpath"):
             if given.get(key) not in (None, ""):
                 yield ((*path, "server", key), f"{key} goes with svc, not with url", "put it into the url")
+
+
+def between_targets(settings: Settings) -> Iterator[Finding]:
+    """Two rotations of one token would undo each other's work."""
+    first_of: dict[Source, int] = {}
+    for index, target in enumerate(settings.targets):
+        source = target.token_source
+        if target.rotation is None or isinstance(source, InClear):
+            continue
+        place = InFile(posixpath.normpath(source.path)) if isinstance(source, InFile) else source
+        first = first_of.setdefault(place, index)
+        if first != index:
+            yield (
+                ("targets", index, "auth"),
+                f"its key is kept in {source}, like that of targets[{first}]: two rotations would undo each other",
+                "give it its own Secret or file, or set rotation.enabled: false in one of them",
+            )
+
+
+def _renewal(target: Mapping[str, Any], path: Path) -> Iterator[Finding]:
+    auth, rotation = target.get("auth"), target.get("rotation") or {}
+    if not isinstance(auth, Mapping) or not isinstance(rotation, Mapping):
+        return
+    mode, renews, rotates = auth.get("type"), target.get("renew") is True, rotation.get("enabled") is not False
+    if renews and not rotates:
+        yield ((*path, "renew"), "is true beside rotation.enabled: false, so nothing is renewed", "keep one of them")
+    if renews and mode == "password":
+        yield ((*path, "renew"), "belongs to token mode; in password mode the key is replaced without it", "remove it")
+    if mode != "token":
+        return
+    if renews:
+        yield from _can_renew_itself(auth, path)
+    elif rotates and rotation.get("drillEvery") is not None:
+        said = "nothing is rotated in token mode without renew, so no drill is held"
+        yield ((*path, "rotation", "drillEvery"), said, "add renew: true to the target, or remove it")
+
+
+def _can_renew_itself(auth: Mapping[str, Any], path: Path) -> Iterator[Finding]:
+    if auth.get("token") not in (None, ""):
+        said = "a token that is written here cannot be replaced, and renew is true"
+        yield ((*path, "auth", "token"), said, "use tokenSecretKeyRef or tokenFile instead")
+    username = auth.get("username")
+    if isinstance(username, str) and username.startswith("proj:"):
+        said = "is a project role, and renew is true: its tokens do not make their own successors"
+        yield ((*path, "auth", "username"), said, "use a token of an account, or remove renew")
+
+
+def _patience(target: Mapping[str, Any], path: Path) -> Iterator[Finding]:
+    """The old key waits for consumers from the end of the grace period to that of the longest wait."""
+    rotation, consumers = target.get("rotation") or {}, target.get("consumers") or {}
+    if not isinstance(rotation, Mapping) or not isinstance(consumers, Mapping):
+        return
+    if not consumers.get("preset") and not consumers.get("workloads"):
+        return
+    grace = _duration(rotation.get("grace"), Rotation.model_fields["grace"].default)
+    longest = _duration(consumers.get("longestWait"), Consumers.model_fields["longest_wait"].default)
+    if grace is None or longest is None or longest > grace:
+        return
+    key: tuple[str, str] = ("consumers", "longestWait") if "longestWait" in consumers else ("rotation", "grace")
+    said = f"longestWait ({durations.written(longest)}) is not longer than grace ({durations.written(grace)})"
+    yield ((*path, *key), f"{said}, so the old key would wait for nobody", "make longestWait longer, or grace shorter")
+
+
+def _duration(given: object, default: float) -> float | None:
+    return default if given is None else durations.parse(given)
 
 
 def _intervals(section: Mapping[str, Any], defaults: Mapping[str, Any], path: Path) -> Iterator[Finding]:

@@ -23,7 +23,10 @@ def json_schema() -> dict[str, Any]:
         for key, value in section.get("properties", {}).items():
             if key not in required:
                 section["properties"][key] = _or_empty(value)
-    schema["$defs"]["Target"]["allOf"] = _one_address()
+    schema["$defs"]["Target"]["allOf"] = [*_one_address(), _renewable()]
+    schema["$defs"]["Rotation"]["allOf"] = [_no_drill_without_rotation()]
+    schema["$defs"]["Consumer"]["oneOf"] = [_given("name"), _given("selector")]
+    schema["$defs"]["Consumers"]["allOf"] = [_somebody_to_restart()]
     schema["$defs"]["SecretKeyRef"]["allOf"] = [_with("name", "key"), _with("key", "name")]
     schema["$defs"]["Auth"]["allOf"] = [_token_mode_has_a_source()]
     for name in ("Tls", "ServingTls"):
@@ -61,6 +64,29 @@ def _token_mode_has_a_source() -> dict[str, Any]:
     return {
         "if": {"required": ["type"], "properties": {"type": {"const": "token"}}},
         "then": {"anyOf": [_given("token"), _given_ref("tokenSecretKeyRef"), _given("tokenFile")]},
+    }
+
+
+def _renewable() -> dict[str, Any]:
+    """`renew: true` takes a token that is not written here."""
+    auth = {"type": "object", "properties": {"type": {"const": "token"}, "token": {"enum": [None, ""]}}}
+    rotation = {"not": {"type": "object", "required": ["enabled"], "properties": {"enabled": {"const": False}}}}
+    return {
+        "if": {"required": ["renew"], "properties": {"renew": {"const": True}}},
+        "then": {"properties": {"auth": auth, "rotation": rotation}},
+    }
+
+
+def _no_drill_without_rotation() -> dict[str, Any]:
+    off = {"required": ["enabled"], "properties": {"enabled": {"const": False}}}
+    return {"not": {"allOf": [off, _given("drillEvery")]}}
+
+
+def _somebody_to_restart() -> dict[str, Any]:
+    some = {"required": ["workloads"], "properties": {"workloads": {"type": "array", "minItems": 1}}}
+    return {
+        "if": {"required": ["restartConsumers"], "properties": {"restartConsumers": {"const": True}}},
+        "then": {"anyOf": [_given("preset"), some]},
     }
 
 

@@ -18,6 +18,8 @@ from monitor.core.secret import Secret
 DEFAULT_USERNAME = "admin"
 PASSWORD_SECRET = ("argocd-initial-admin-secret", "password")
 TOKEN_SECRET = ("argocd-token", "token")
+# What stands before the target's name in the name of its journal, a Secret or a file (design.md).
+JOURNAL = "token-monitor-journal-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +75,43 @@ PLAIN_TLS = TlsSettings()
 
 
 @dataclass(frozen=True, slots=True)
+class WorkloadSettings:
+    """A workload that uses the token. live: it reads the Secret through the API and needs no restart."""
+
+    kind: str
+    name: str | None = None
+    selector: str | None = None
+    live: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RotationSettings:
+    """How the key of a target is replaced. Durations are seconds.
+
+    settle: how long a new key is given to reach every replica of Argo CD; not in the file, shorter in the demo.
+    """
+
+    expires_in: int | None = None
+    renew_before: float | None = None
+    every: float | None = None
+    drill_every: float | None = None
+    grace: float = 600.0
+    settle: float = 15.0
+    longest_wait: float = 3600.0
+    restart_consumers: bool = False
+    codefresh: bool = False
+    workloads: tuple[WorkloadSettings, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class TargetSettings:
     """One target. Durations are seconds.
 
     expected_account: whom the token must belong to; None when nobody said (token mode without a username).
     username, password_source: who logs in, and with what; None in token mode.
+    rotation: None when the key is never replaced.
     token_source: where the consumers' token is read; in password mode also where the minted key is kept.
+    unused_in_clear, without_effect: keys of the file that were given and do nothing, for the warnings.
     """
 
     name: str
@@ -96,6 +129,13 @@ class TargetSettings:
     expiring_within: float = 604_800.0
     required_permissions: tuple[str, ...] = ()
     unused_in_clear: tuple[str, ...] = ()
+    without_effect: tuple[str, ...] = ()
+    rotation: RotationSettings | None = None
+
+    @property
+    def journal_name(self) -> str:
+        """The name of the rotation's journal: of a Secret beside the token's, or of a file."""
+        return JOURNAL + self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +157,23 @@ class LogSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class LeaseSettings:
+    """The election among replicas. enabled: None for "in a pod only". namespace: None for the monitor's own."""
+
+    enabled: bool | None = None
+    name: str = "token-monitor"
+    namespace: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class KubernetesSettings:
     """How the Kubernetes API is found; None: in-cluster, else KUBECONFIG or ~/.kube/config."""
 
     kubeconfig: str | None = None
     context: str | None = None
     namespace: str | None = None
+    lease: LeaseSettings = LeaseSettings()
+    events: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,11 +188,12 @@ class Settings:
     http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()
     kubernetes: KubernetesSettings = KubernetesSettings()
+    state_dir: str | None = None
 
 
 def resolve(document: model.Document) -> Settings:
     """The settings of a document that passed its model and `rules`."""
-    serving = document.http.tls
+    serving, kubernetes = document.http.tls, document.kubernetes
     return Settings(
         targets=tuple(_target(target, document) for target in document.targets),
         interval=document.interval,
@@ -156,8 +208,15 @@ def resolve(document: model.Document) -> Settings:
         ),
         log=LogSettings(cast("LogFormat", document.log.format), cast("LogLevel", document.log.level)),
         kubernetes=KubernetesSettings(
-            document.kubernetes.kubeconfig, document.kubernetes.context, document.kubernetes.namespace
+            kubernetes.kubeconfig,
+            kubernetes.context,
+            kubernetes.namespace,
+            LeaseSettings(
+                kubernetes.lease.enabled, kubernetes.lease.name, kubernetes.lease.namespace or kubernetes.namespace
+            ),
+            kubernetes.events,
         ),
+        state_dir=document.state_dir,
     )
 
 
@@ -167,6 +226,7 @@ def _target(target: model.Target, document: model.Document) -> TargetSettings:
     namespace = target.namespace or document.kubernetes.namespace
     by_password = mode is Mode.PASSWORD
     interval = _either(target.interval, document.interval)
+    rotates = by_password or target.renew
     return TargetSettings(
         name=target.name,
         address=_address(target),
@@ -183,6 +243,25 @@ def _target(target: model.Target, document: model.Document) -> TargetSettings:
         expiring_within=_either(target.expiring_within, document.expiring_within),
         required_permissions=target.required_permissions,
         unused_in_clear=_unused_in_clear(auth, by_password=by_password),
+        without_effect=()
+        if rotates
+        else tuple(key for key in ("rotation", "consumers") if key in target.model_fields_set),
+        rotation=_rotation(target) if rotates and target.rotation.enabled else None,
+    )
+
+
+def _rotation(target: model.Target) -> RotationSettings:
+    rotation, consumers = target.rotation, target.consumers
+    return RotationSettings(
+        expires_in=int(rotation.expires_in) if rotation.expires_in else None,
+        renew_before=rotation.renew_before,
+        every=rotation.every,
+        drill_every=rotation.drill_every,
+        grace=rotation.grace,
+        longest_wait=consumers.longest_wait,
+        restart_consumers=consumers.restart_consumers,
+        codefresh=consumers.preset == "codefresh",
+        workloads=tuple(WorkloadSettings(w.kind, w.name, w.selector, w.live) for w in consumers.workloads),
     )
 
 

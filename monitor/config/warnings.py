@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from monitor.config.settings import TOKEN_SECRET, InClear, InSecret, Settings, TargetSettings
+from monitor.config.durations import written
+from monitor.config.settings import TOKEN_SECRET, InClear, InFile, InSecret, Settings, TargetSettings
 from monitor.core.model import Mode
 
 # Objects of these are PROJECT/NAME: `applications/get/*` is answered with "no" even to an administrator
@@ -18,27 +19,47 @@ _TWO_PART_OBJECTS = frozenset({"applications", "applicationsets", "logs", "exec"
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something to change when there is time."""
+    """Something to change when there is time. text: what is wrong, a semicolon, and what to write instead."""
 
     path: str
     text: str
+
+    @property
+    def what(self) -> str:
+        """What is wrong."""
+        return self.text.rpartition("; ")[0]
+
+    @property
+    def instead(self) -> str:
+        """What to write instead."""
+        return self.text.rpartition("; ")[2]
 
     def __str__(self) -> str:
         return f"{self.path}: {self.text}"
 
 
 def warnings_of(settings: Settings) -> tuple[Notice, ...]:
-    """All warnings, in the order of the targets."""
-    return tuple(
-        Notice(f"targets[{index}].{path} ({target.name})", text)
-        for index, target in enumerate(settings.targets)
-        for path, text in _of_target(target)
+    """All warnings: those of the whole, then in the order of the targets."""
+    return (
+        *(Notice(path, text) for path, text in _of_the_whole(settings)),
+        *(
+            Notice(f"targets[{index}].{path} ({target.name})", text)
+            for index, target in enumerate(settings.targets)
+            for path, text in _of_target(target)
+        ),
     )
+
+
+def _of_the_whole(settings: Settings) -> Iterator[tuple[str, str]]:
+    in_files = any(target.rotation and isinstance(target.token_source, InFile) for target in settings.targets)
+    if settings.state_dir is not None and not in_files:
+        yield "stateDir", "has no effect: no target whose token is in a file is rotated; remove it"
 
 
 def _of_target(target: TargetSettings) -> Iterator[tuple[str, str]]:
     yield from _credentials(target)
     yield from _transport(target)
+    yield from _rotation(target)
     for number, permission in enumerate(target.required_permissions):
         resource, action, what = permission.split("/", 2)
         if resource in _TWO_PART_OBJECTS and "/" not in what:
@@ -59,8 +80,25 @@ def _credentials(target: TargetSettings) -> Iterator[tuple[str, str]]:
     if target.mode is Mode.PASSWORD and isinstance(source, InSecret) and (source.name, source.key) != TOKEN_SECRET:
         yield (
             "auth.tokenSecretKeyRef",
-            f"the API key is kept in {source}; Codefresh's runtime reads {TOKEN_SECRET[0]} in password mode",
+            f"the API key is kept in {source}, and Codefresh's runtime reads {TOKEN_SECRET[0]} in password mode;"
+            f" leave it out if the runtime is to use the key",
         )
+
+
+def _rotation(target: TargetSettings) -> Iterator[tuple[str, str]]:
+    for section in target.without_effect:
+        yield (
+            section,
+            "has no effect, as nothing is rotated in token mode without renew; add renew: true to the target, or remove it",
+        )
+    rotation = target.rotation
+    if rotation is None:
+        return
+    start_only = rotation.codefresh or any(not workload.live for workload in rotation.workloads)
+    if start_only and not rotation.restart_consumers:
+        wait = written(rotation.longest_wait)
+        said = f"those who read the token only at start keep the old key, which is deleted after {wait} at the latest"
+        yield "consumers.restartConsumers", f"is not set: {said}; set it, or restart them by other means"
 
 
 def _transport(target: TargetSettings) -> Iterator[tuple[str, str]]:
@@ -69,7 +107,7 @@ def _transport(target: TargetSettings) -> Iterator[tuple[str, str]]:
         if tls.insecure:
             yield "tls.insecure", "the server's certificate is not checked: whoever answers gets the token; use caFile"
             if tls.ca_file:
-                yield "tls.caFile", "has no effect while insecure is true"
+                yield "tls.caFile", "has no effect while insecure is true; remove one of them"
         return
     if tls.insecure:
         yield "tls.insecure", "has no effect with http://; remove it"

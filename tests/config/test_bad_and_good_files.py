@@ -23,9 +23,12 @@ NO_YAML = {
 }  # fmt: skip
 # What a schema cannot see: relations between keys, checks that are more than a pattern, and bounds of a duration in words.
 BEYOND_A_SCHEMA = {
-    "account-interval-shorter", "account-interval-shorter-in-a-target",
+    "account-interval-shorter", "account-interval-shorter-in-a-target", "consumers-wait-within-grace",
     "http-bind", "interval-not-a-number", "interval-too-short", "name-twice", "password-ref-and-file",
-    "rootpath-climbs", "timeout-too-long", "timeout-too-short", "interval-too-long",     "token-from-the-environment", "token-ref-and-file", "token-with-line-break", "url-bad-host", "url-bad-ipv6",
+    "renew-of-a-project-role", "rootpath-climbs", "rotation-drill-without-renew", "rotation-every-within-grace",
+    "rotation-expires-too-soon", "rotation-grace-too-long", "rotation-of-one-token-twice",
+    "rotation-renew-before-too-long", "timeout-too-long", "timeout-too-short", "interval-too-long",
+    "token-from-the-environment", "token-ref-and-file", "token-with-line-break", "url-bad-host", "url-bad-ipv6",
     "url-climbs", "url-port-empty", "url-port-too-large", "url-port-zero", "username-too-long-to-log-in",
     "url-no-host",
 }  # fmt: skip

@@ -99,7 +99,8 @@ def test_an_encrypted_key_is_refused_and_nobody_is_asked_for_its_passphrase(tmp_
 
 
 def test_every_file_that_is_wrong_is_told_once(tmp_path: Path) -> None:
-    target = {"url": "https://a.example.com", "tls": {"caFile": str(tmp_path / "no")}, "auth": {"type": "password"}}
+    auth = {"type": "token", "tokenFile": "/t"}
+    target = {"url": "https://a.example.com", "tls": {"caFile": str(tmp_path / "no")}, "auth": auth}
     settings = settings_of(
         {
             "kubernetes": {"kubeconfig": str(tmp_path / "kubeconfig")},
@@ -109,6 +110,27 @@ def test_every_file_that_is_wrong_is_told_once(tmp_path: Path) -> None:
     )
     paths = [line.partition(":")[0] for line in said(settings).splitlines()]
     assert paths == ["kubernetes.kubeconfig", "http.tls.certFile", "http.tls.keyFile", "targets[0].tls.caFile"]
+
+
+def with_state(state_dir: Path, auth: dict[str, str]) -> Settings:
+    target = {"name": "a", "url": "https://a.example.com", "auth": auth}
+    return settings_of({"stateDir": str(state_dir), "targets": [target]})
+
+
+def test_the_directory_of_journals_must_be_one(tmp_path: Path) -> None:
+    auth = {"type": "password", "tokenFile": str(tmp_path / "token")}
+    check_files(with_state(tmp_path, auth))
+    text = said(with_state(tmp_path / "no", auth))
+    assert text.startswith("stateDir: ")
+    assert "does not exist; make it" in text
+    (tmp_path / "file").write_text("")
+    assert "is not a directory" in said(with_state(tmp_path / "file", auth))
+    assert "is not a directory" not in said(with_state(tmp_path / "file" / "x", auth))
+
+
+def test_nobody_looks_for_a_directory_of_journals_that_is_not_needed(tmp_path: Path) -> None:
+    check_files(with_state(tmp_path / "no", {"type": "token", "tokenFile": "/t"}))
+    check_files(with_state(tmp_path / "no", {"type": "password"}))
 
 
 def test_token_files_may_come_later() -> None:

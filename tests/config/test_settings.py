@@ -11,7 +11,16 @@ import pytest
 from monitor.config.load import load, settings_of
 from monitor.config.model import MAX_TARGETS, Document
 from monitor.config.problems import ConfigurationError
-from monitor.config.settings import InClear, InFile, InSecret, Settings, TargetSettings
+from monitor.config.settings import (
+    InClear,
+    InFile,
+    InSecret,
+    LeaseSettings,
+    RotationSettings,
+    Settings,
+    TargetSettings,
+    WorkloadSettings,
+)
 from monitor.core.model import Mode
 from monitor.core.secret import Secret
 from pydantic import ValidationError
@@ -95,6 +104,75 @@ targets:
     assert (b.interval, b.timeout, b.account_interval, b.expiring_within) == (60, 2, 600, 0)
     assert a.token_source == InSecret("argocd-token", "token", "codefresh")
     assert b.token_source == InSecret("argocd-token", "token", "other")
+
+
+@pytest.mark.parametrize(
+    ("auth", "more", "rotates"),
+    [
+        ({"type": "password"}, {}, True),
+        ({"type": "password"}, {"rotation": {"enabled": False}}, False),
+        ({"type": "token", "tokenFile": "/t", "username": "ci"}, {}, False),
+        ({"type": "token", "tokenFile": "/t", "username": "ci"}, {"rotation": {"expiresIn": "1d"}}, False),
+        ({"type": "token", "tokenFile": "/t", "username": "ci"}, {"renew": True}, True),
+    ],
+)
+def test_nothing_is_rotated_in_token_mode_unless_renew_says_so(
+    auth: dict[str, Any], more: dict[str, Any], rotates: bool
+) -> None:
+    assert (target(auth, **more).rotation is not None) is rotates
+
+
+def test_how_a_key_is_replaced() -> None:
+    rotation = {"expiresIn": "30d", "renewBefore": "10d", "every": "7d", "drillEvery": "1d", "grace": "15m"}
+    workloads = [{"name": "portal"}, {"kind": "StatefulSet", "selector": "app=portal", "live": True}]
+    consumers = {"preset": "codefresh", "restartConsumers": True, "longestWait": "2h", "workloads": workloads}
+    found = target({"type": "password"}, rotation=rotation, consumers=consumers)
+    assert found.rotation == RotationSettings(
+        expires_in=30 * 86_400,
+        renew_before=10 * 86_400,
+        every=7 * 86_400,
+        drill_every=86_400,
+        grace=900,
+        longest_wait=7200,
+        restart_consumers=True,
+        codefresh=True,
+        workloads=(
+            WorkloadSettings("Deployment", "portal"),
+            WorkloadSettings("StatefulSet", None, "app=portal", live=True),
+        ),
+    )
+    assert found.journal_name == "token-monitor-journal-a"
+
+
+def test_without_a_word_a_rotation_strands_nobody() -> None:
+    found = target({"type": "password"}).rotation
+    assert found == RotationSettings(expires_in=None, grace=600, longest_wait=3600, restart_consumers=False)
+
+
+def test_a_token_may_be_watched_by_one_target_and_rotated_by_another() -> None:
+    watched = {"type": "token", "tokenSecretKeyRef": {"name": "argocd-token", "key": "token"}}
+    url = "https://a.example.com"
+    targets = [{"name": name, "url": url, "auth": auth} for name, auth in (("a", {"type": "password"}), ("b", watched))]
+    assert [found.rotation is not None for found in settings_of({"targets": targets}).targets] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("kubernetes", "lease", "events"),
+    [
+        ({}, LeaseSettings(None, "token-monitor", None), True),
+        ({"namespace": "codefresh", "lease": {}}, LeaseSettings(None, "token-monitor", "codefresh"), True),
+        ({"lease": {"enabled": False}, "events": False}, LeaseSettings(False, "token-monitor", None), False),
+        (
+            {"namespace": "codefresh", "lease": {"enabled": True, "name": "x", "namespace": "ops"}},
+            LeaseSettings(True, "x", "ops"),
+            True,
+        ),
+    ],
+)
+def test_replicas_and_events(kubernetes: dict[str, Any], lease: LeaseSettings, events: bool) -> None:
+    one = {"name": "a", "url": "https://a.example.com", "auth": {"type": "password"}}
+    found = settings_of({"kubernetes": kubernetes, "targets": [one]}).kubernetes
+    assert (found.lease, found.events) == (lease, events)
 
 
 def test_no_credential_shows_anywhere() -> None:

@@ -9,12 +9,16 @@ from monitor.config.load import settings_of
 from monitor.config.warnings import warnings_of
 
 TOKEN = {"type": "token", "tokenFile": "/t"}
+PASSWORD = {"type": "password"}
+CODEFRESH = {"preset": "codefresh"}
 HTTPS = {"url": "https://a.example.com"}
 
 
 def warned(target: dict[str, Any]) -> list[str]:
     settings = settings_of({"targets": [{"name": "a", "auth": TOKEN, **target}]})
-    return [notice.path.partition(".")[2].partition(" ")[0] for notice in warnings_of(settings)]
+    notices = warnings_of(settings)
+    assert all(notice.what and notice.instead for notice in notices), "each says what to write instead"
+    return [notice.path.partition(".")[2].partition(" ")[0] for notice in notices]
 
 
 @pytest.mark.parametrize(
@@ -39,6 +43,15 @@ def warned(target: dict[str, Any]) -> list[str]:
             {**HTTPS, "auth": {"type": "password", "tokenSecretKeyRef": {"name": "x", "key": "y"}}},
             ["auth.tokenSecretKeyRef"],
         ),
+        ({**HTTPS, "rotation": {"expiresIn": "1d"}}, ["rotation"]),
+        ({**HTTPS, "rotation": {}, "consumers": CODEFRESH}, ["rotation", "consumers"]),
+        ({**HTTPS, "auth": PASSWORD, "rotation": {"enabled": False}, "consumers": CODEFRESH}, []),
+        ({**HTTPS, "auth": PASSWORD}, []),
+        ({**HTTPS, "renew": True}, []),
+        ({**HTTPS, "auth": PASSWORD, "consumers": CODEFRESH}, ["consumers.restartConsumers"]),
+        ({**HTTPS, "auth": PASSWORD, "consumers": {**CODEFRESH, "restartConsumers": True}}, []),
+        ({**HTTPS, "auth": PASSWORD, "consumers": {"workloads": [{"name": "a", "live": True}]}}, []),
+        ({**HTTPS, "auth": PASSWORD, "consumers": {"workloads": [{"name": "a"}]}}, ["consumers.restartConsumers"]),
         ({**HTTPS, "requiredPermissions": ["applications/get/*/*", "projects/get/*"]}, []),
         ({**HTTPS, "requiredPermissions": ["projects/get/*", "applications/get/*"]}, ["requiredPermissions[1]"]),
     ],
@@ -52,3 +65,16 @@ def test_a_warning_names_its_target_and_no_credential() -> None:
     (notice,) = warnings_of(settings)
     assert str(notice).startswith("targets[0].auth.token (prod): the token is in clear")
     assert "hunter2" not in str(notice)
+
+
+@pytest.mark.parametrize(
+    ("auth", "told"),
+    [
+        ({**PASSWORD, "tokenFile": "/t"}, []),
+        (PASSWORD, ["stateDir: has no effect: no target whose token is in a file is rotated; remove it"]),
+        (TOKEN, ["stateDir: has no effect: no target whose token is in a file is rotated; remove it"]),
+    ],
+)
+def test_a_directory_of_journals_that_nobody_uses_is_told(auth: dict[str, Any], told: list[str]) -> None:
+    settings = settings_of({"stateDir": "/s", "targets": [{"name": "a", **HTTPS, "auth": auth}]})
+    assert [str(notice) for notice in warnings_of(settings)] == told

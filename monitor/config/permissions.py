@@ -1,0 +1,91 @@
+"""What a configuration needs of Kubernetes: the table that `doctor` asks by and the chart's Role is held to.
+
+Each row is a call that an adapter makes (`monitor/adapters/kubernetes`). A Secret that does not exist yet can be made
+by the monitor (`create`, which RBAC cannot limit to a name) or by whoever installs it; so `create` is always optional.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from monitor.config.settings import InSecret, RotationSettings, Settings, TargetSettings
+from monitor.core.permissions import APPS, COORDINATION, CORE, EVENTS, Permission
+
+RESOURCES = {"Deployment": "deployments", "StatefulSet": "statefulsets", "DaemonSet": "daemonsets"}
+# The consumer of a GitOps Runtime that must be restarted; its chart gives it this name
+# (gitops-runtime-helm, _components/cap-app-proxy/_helpers.tpl `cap-app-proxy.fullname`).
+APP_PROXY = "cap-app-proxy"
+
+
+def needed_permissions(settings: Settings) -> tuple[Permission, ...]:
+    """Everything, each once, in the order of the targets; the namespace is None where the monitor's own is meant."""
+    found = [permission for target in settings.targets for permission in permissions_of(target, settings)]
+    found += shared_permissions(settings)
+    return tuple(dict.fromkeys(found))
+
+
+def permissions_of(target: TargetSettings, settings: Settings) -> tuple[Permission, ...]:
+    """What one target needs."""
+    return tuple(_of_target(target, events=settings.kubernetes.events))
+
+
+def shared_permissions(settings: Settings) -> tuple[Permission, ...]:
+    """What is needed once, for all targets."""
+    lease = settings.kubernetes.lease
+    in_cluster = any(target.rotation and isinstance(target.token_source, InSecret) for target in settings.targets)
+    if lease.enabled is False or not in_cluster:
+        return ()
+    why = "replicas agree on the one that rotates; without it each does that work, safely but more often than needed"
+    return (
+        Permission(lease.namespace, COORDINATION, "leases", ("get", "update"), lease.name, why, optional=True),
+        Permission(lease.namespace, COORDINATION, "leases", ("create",), lease.name, why, optional=True),
+    )
+
+
+def _of_target(target: TargetSettings, *, events: bool) -> Iterator[Permission]:
+    token, password, rotation = target.token_source, target.password_source, target.rotation
+    if isinstance(token, InSecret):
+        yield from _read(token, "token")
+        if events:
+            why = "Events tell beside the Secret what happens to the token; without it only logs and metrics do"
+            yield Permission(token.namespace, EVENTS, "events", ("create", "patch"), None, why, optional=True)
+    if rotation is None:
+        return
+    if isinstance(password, InSecret):
+        yield from _read(password, "password")
+    if isinstance(token, InSecret):
+        yield Permission(token.namespace, CORE, "secrets", ("patch",), token.name, "the new key is written into it")
+        yield _create(token.namespace, token.name)
+        journal = "the journal, written before each step of a rotation"
+        yield Permission(token.namespace, CORE, "secrets", ("get", "patch"), target.journal_name, journal)
+        yield _create(token.namespace, target.journal_name)
+    yield from _consumers(target.namespace, rotation)
+
+
+def _read(source: InSecret, word: str) -> Iterator[Permission]:
+    yield Permission(source.namespace, CORE, "secrets", ("get",), source.name, f"the {word} is read from it")
+    why = f"a changed {word} is seen within a second; without it, at the next check"
+    yield Permission(source.namespace, CORE, "secrets", ("list", "watch"), source.name, why, optional=True)
+
+
+def _create(namespace: str | None, name: str) -> Permission:
+    why = "makes the Secret where it does not exist; not needed once it does"
+    return Permission(namespace, CORE, "secrets", ("create",), name, why, optional=True)
+
+
+def _consumers(namespace: str | None, rotation: RotationSettings) -> Iterator[Permission]:
+    waits = [workload for workload in rotation.workloads if not workload.live]
+    if not waits and not rotation.codefresh:
+        return
+    seen = "the old key is deleted when the consumers run with the new one; without it, after the grace period"
+    yield Permission(namespace, CORE, "pods", ("list",), None, seen, optional=True)
+    finds, restarts = "finds the consumers", "restarts the consumers that read the token only at start"
+    if rotation.codefresh:
+        yield Permission(namespace, APPS, "deployments", ("list",), None, finds, optional=True)
+        if rotation.restart_consumers:
+            yield Permission(namespace, APPS, "deployments", ("patch",), APP_PROXY, restarts)
+    for workload in waits:
+        verb = "get" if workload.name else "list"
+        yield Permission(namespace, APPS, RESOURCES[workload.kind], (verb,), workload.name, finds, optional=True)
+        if rotation.restart_consumers:
+            yield Permission(namespace, APPS, RESOURCES[workload.kind], ("patch",), workload.name, restarts)
