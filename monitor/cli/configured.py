@@ -1,19 +1,22 @@
-"""One check of each target of a configuration, for `check --config`."""
+"""What commands with a configuration share: the named targets, a look at each of them, and where journals are."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
-from monitor.adapters.argocd.connections import Connections
-from monitor.adapters.argocd.tls import TlsContexts
-from monitor.adapters.clock import SystemClock
-from monitor.adapters.kubernetes.connection import KubernetesConnection
-from monitor.adapters.kubernetes.secrets import KubernetesSecretSource, SecretReader
+from monitor.adapters.file_stores import FileJournalStore
+from monitor.adapters.kubernetes.journal_store import KubernetesJournalStore
 from monitor.cli.output import Result
 from monitor.cli.run import load
-from monitor.daemon.assembly import Assembly
+from monitor.config.settings import InFile, InSecret, Settings, TargetSettings
+from monitor.core.report import RotationReport, TargetReport, status_json
+from monitor.daemon.shared import Shared
+from monitor.ports import JournalStore
+from monitor.services.checker import Checked
 
 AT_ONCE = 32
 
@@ -21,33 +24,91 @@ AT_ONCE = 32
 async def check_configured(config_file: str, names: tuple[str, ...]) -> list[Result]:
     """Checks the named targets (all, without names). Raises click errors for bad input."""
     settings = load(config_file)
-    wanted = [target for target in settings.targets if not names or target.name in names]
-    unknown = set(names) - {target.name for target in wanted}
+    chosen = named(settings, names, config_file)
+    async with Shared(settings) as shared:
+        checked = await check_all(shared, chosen)
+    return [(target.name, target.address.url, one.verdict) for target, one in zip(chosen, checked, strict=True)]
+
+
+async def look_now(config_file: str, names: tuple[str, ...]) -> list[dict[str, object]]:
+    """The named targets as `/status` tells of them: each is checked once, and its journal read. Changes nothing."""
+    settings = load(config_file)
+    chosen = named(settings, names, config_file)
+    async with Shared(settings) as shared:
+        checked = await check_all(shared, chosen)
+        rotations = await asyncio.gather(*(_rotation(shared, target) for target in chosen))
+    reports = map(_report, chosen, checked, rotations)
+    # One look does not know since when.
+    return [{**status_json(report, report.verdict.checked_at), "since": None} for report in reports]
+
+
+async def _rotation(shared: Shared, settings: TargetSettings) -> RotationReport | None:
+    rotator = shared.rotator(settings, shared.target(settings))
+    if rotator is None:
+        return None
+    await rotator.plan()  # reads the journal, and does nothing
+    return rotator.report()
+
+
+def _report(settings: TargetSettings, checked: Checked, rotation: RotationReport | None) -> TargetReport:
+    verdict = checked.verdict
+    return TargetReport(
+        name=settings.name,
+        server=settings.address.url,
+        mode=settings.mode,
+        where=str(settings.token_source),
+        interval=settings.interval,
+        timeout=settings.timeout,
+        verdict=verdict,
+        since=verdict.checked_at,
+        told=verdict if verdict.accepted is not None else None,
+        problem=checked.problem,
+        anonymous_access=verdict.anonymous_access,
+        checks=1,
+        rotation=rotation,
+    )
+
+
+def named(settings: Settings, names: Sequence[str], config_file: str) -> tuple[TargetSettings, ...]:
+    """The targets of these names, all without names. Raises click.UsageError for one that there is not."""
+    chosen = tuple(target for target in settings.targets if not names or target.name in names)
+    unknown = set(names) - {target.name for target in chosen}
     if unknown:
         known = ", ".join(target.name for target in settings.targets[:20])
         raise click.UsageError(f"--target: {config_file} has no target {', '.join(sorted(unknown))}; it has {known}.")
-    clock = SystemClock()
-    connections = Connections(clock.monotonic)
-    kubernetes = KubernetesConnection(settings.kubernetes, clock)
-    secrets = SecretReader(kubernetes)
-    assembly = Assembly(
-        connections,
-        TlsContexts(),
-        clock,
-        lambda source: KubernetesSecretSource(secrets, source.namespace, source.name, source.key),
-    )
+    return chosen
+
+
+async def check_all(shared: Shared, targets: Sequence[TargetSettings]) -> list[Checked]:
+    """One full check of each, so many at the same time."""
     gate = asyncio.Semaphore(AT_ONCE)
 
-    async def check(index: int) -> Result:
-        target = assembly.target(wanted[index])
+    async def check(settings: TargetSettings) -> Checked:
         async with gate:
-            checked = await target.checker.check(full=True)
-        return target.name, target.server, checked.verdict
+            return await shared.target(settings).checker.check(full=True)
 
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(check(index)) for index in range(len(wanted))]
-    finally:
-        await connections.close()
-        await kubernetes.close()
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(check(target)) for target in targets]
     return [task.result() for task in tasks]
+
+
+def journal_of(shared: Shared, settings: Settings, target: TargetSettings) -> JournalStore | None:
+    """Where the journal of a target's rotation is; None where its token cannot be replaced."""
+    match target.token_source:
+        case InSecret(namespace=namespace):
+            return KubernetesJournalStore(shared.kubernetes, namespace, target.journal_name)
+        case InFile(path):
+            return FileJournalStore(Path(settings.state_dir or Path(path).parent) / target.journal_name)
+        case _:
+            return None
+
+
+def journal_place(settings: Settings, target: TargetSettings) -> str:
+    """The same in words, for people who look for it."""
+    match target.token_source:
+        case InSecret(namespace=namespace):
+            return f"Secret {namespace}/{target.journal_name}" if namespace else f"Secret {target.journal_name}"
+        case InFile(path):
+            return f"file {Path(settings.state_dir or Path(path).parent) / target.journal_name}"
+        case _:
+            return "nowhere"

@@ -18,8 +18,11 @@ EXIT_ERROR = 3
 
 # Subcommand -> module with a click command `command`. Imported when asked for: `check` starts without the rest.
 COMMANDS: dict[str, str] = {
-    "check": "monitor.cli.check",
     "run": "monitor.cli.run",
+    "check": "monitor.cli.check",
+    "rotate": "monitor.cli.rotate",
+    "status": "monitor.cli.status",
+    "doctor": "monitor.cli.doctor",
     "config": "monitor.cli.config",
     "demo": "monitor.cli.demo",
     "simulate": "monitor.cli.simulate",

@@ -1,11 +1,11 @@
-"""Verdicts for people, and for machines. Colours only on a terminal, and never with NO_COLOR."""
+"""Verdicts and tables for people, and for machines. Colours only on a terminal, and never with NO_COLOR."""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import click
 
@@ -59,3 +59,36 @@ def lines(name: str, server: str, verdict: Verdict) -> Iterable[str]:
 def exit_code(verdicts: Iterable[Verdict]) -> int:
     """The exit code of the worst verdict."""
     return max((verdict.status.kind for verdict in verdicts), key=SEVERITY.index, default=Kind.UNKNOWN).value
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]], colour_of: Sequence[str | None], column: int) -> str:
+    """Aligned columns, two spaces apart, without a line that is folded. colour_of: of `column` in each row."""
+    widths = [max(len(row[index]) for row in (headings, *rows)) for index in range(len(headings))]
+    shown = ["  ".join(heading.ljust(width) for heading, width in zip(headings, widths, strict=True)).rstrip()]
+    for row, colour in zip(rows, colour_of, strict=True):
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        if colour is not None and colours():
+            cells[column] = click.style(cells[column], fg=colour)
+        shown.append("  ".join(cells).rstrip())
+    return "\n".join(shown)
+
+
+class Progress:
+    """What is being done, on one line of a terminal that is wiped afterwards; nothing where nobody looks."""
+
+    def __init__(self) -> None:
+        self._shown = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self._write("")
+
+    def tell(self, text: str) -> None:
+        """Shows `text` in place of what was shown before."""
+        self._write(text[:78])
+
+    def _write(self, text: str) -> None:
+        if self._shown:
+            click.echo(f"\r\x1b[K{text}", nl=False, err=True)

@@ -1,0 +1,213 @@
+"""`token-monitor rotate`: shows the plan of a rotation, then carries it out and tells each step.
+
+It does what the monitor does, with the same journal: where a running monitor is at it as well, the journal's
+compare-and-swap decides who does the next step, and both see the same end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import click
+
+from monitor.adapters import logs
+from monitor.cli.configured import journal_place
+from monitor.cli.options import DURATION
+from monitor.cli.run import load
+from monitor.config.durations import written
+from monitor.config.settings import Settings, TargetSettings
+from monitor.core.journal import State
+from monitor.core.plan import Planned
+from monitor.core.report import RotationReport, rfc3339
+from monitor.core.status import Kind
+from monitor.daemon.shared import Shared
+from monitor.services.rotator import Rotator
+
+# From these on, the new key is in the Secret.
+PUBLISHED = (State.PUBLISHED, State.ADOPTED, State.GRACE, State.RETIRED)
+# How often the state is looked at while the rotator works.
+LOOK = 0.05
+SHORTEST_PAUSE = 0.05
+DONE, REFUSED, ERROR = 0, 2, 3
+
+
+@dataclass(slots=True)
+class Account:
+    """What happened, for the end: steps as (time, state, key, note), and what came of it."""
+
+    plan: Sequence[Planned] = ()
+    steps: list[tuple[float, str, str | None, str]] = field(default_factory=list)
+    outcome: str = ""
+    said: str = ""
+    code: int = DONE
+
+
+@click.command("rotate")
+@click.argument("target")
+@click.option("--config", "config_file", envvar="TOKEN_MONITOR_CONFIG", required=True, help="The configuration file.")
+@click.option("--dry-run", is_flag=True, help="Only show the plan.")
+@click.option("--wait", type=DURATION, default="2m", show_default=True, help="How long to wait for the new key.")
+@click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def command(target: str, config_file: str, dry_run: bool, wait: float, output: str) -> int:
+    """Replace the key of a target now: show the plan, then do it until the new key is published.
+
+    What comes after (the old key lives on, consumers move, the old key is deleted) is left to the running monitor,
+    or to the next call of this command. Exit codes: 0 done, or under way already; 2 the token is refused and was not
+    replaced; 3 it was not replaced for another reason.
+
+    \b
+    token-monitor rotate production --config monitor.yaml --dry-run
+    token-monitor rotate production --config monitor.yaml
+    """
+    settings = load(config_file)
+    found = _found(settings, target, config_file)
+    logs.configure("auto", "warning", sys.stderr)
+    account, as_text = Account(), output == "text"
+    try:
+        asyncio.run(_rotate(settings, found, account, wait=wait, dry_run=dry_run, as_text=as_text))
+    except KeyboardInterrupt:
+        click.echo(f"interrupted. {_where(settings, found)}", err=True)
+        raise click.Abort from None
+    if as_text:
+        click.echo(account.said, err=account.code != DONE)
+    else:
+        click.echo(json.dumps(_as_json(found.name, account, dry_run=dry_run), indent=2, ensure_ascii=False))
+    return account.code
+
+
+def _found(settings: Settings, target: str, config_file: str) -> TargetSettings:
+    found = next((one for one in settings.targets if one.name == target), None)
+    if found is None:
+        known = ", ".join(one.name for one in settings.targets[:20])
+        raise click.UsageError(f"{config_file} has no target {target}; it has {known}.")
+    if found.rotation is None:
+        raise click.ClickException(
+            f"{target} is not rotated. That takes auth.type: password, or renew: true in token mode,"
+            " and no rotation.enabled: false."
+        )
+    return found
+
+
+async def _rotate(
+    settings: Settings, target: TargetSettings, account: Account, *, wait: float, dry_run: bool, as_text: bool
+) -> None:
+    async with Shared(settings) as shared:
+        checked = shared.target(target)
+        rotator = shared.rotator(target, checked)
+        if rotator is None:
+            raise click.ClickException(f"{target.name} cannot be rotated: give its token in a Secret or a file.")
+        account.plan = _condensed(await rotator.plan())
+        if as_text:
+            _show_plan(account.plan)
+        if rotator.problem:
+            _end(account, "failed", f"{rotator.problem}. {_where(settings, target)}", ERROR)
+        elif dry_run:
+            _end(account, "planned", "Nothing was changed: --dry-run.", DONE)
+        elif rotator.report().state in PUBLISHED:
+            _end(account, "under way", _under_way(rotator.report(), settings, target), DONE)
+        else:
+            await _carry_out(rotator, account, wait=wait, as_text=as_text)
+            if as_text:
+                click.echo("")
+            if account.outcome == "failed":
+                verdict = (await checked.checker.check(full=False, fresh=True)).verdict
+                refused = verdict.status.kind is Kind.REFUSED
+                token = f"The token is {verdict.status}: {verdict.cause}. " if refused else ""
+                code = REFUSED if refused else ERROR
+                _end(account, "failed", f"{account.said}. {token}{_where(settings, target)}", code)
+
+
+async def _carry_out(rotator: Rotator, account: Account, *, wait: float, as_text: bool) -> None:
+    """Advances until the new key is published, nothing can be done, or `wait` is over."""
+    before, started = rotator.report(), time.monotonic()
+    rotator.demand()
+    while True:
+        due = await _advance(rotator, account, as_text=as_text)
+        report = rotator.report()
+        if report.state in PUBLISHED or report.rotations > before.rotations:
+            key = f"The new key {report.key_id} " if report.key_id else "The new key "
+            after = "The old one is deleted when nobody uses it any more: by the running monitor, or by the next call."
+            _end(account, "published", f"{key}is published and proven. {after}", DONE)
+            return
+        why = report.waiting_for or report.problem
+        if report.state is State.IDLE and (report.failing > before.failing or report.stood_down):
+            _end(account, "failed", f"The key was not replaced: {why or report.stood_down}", ERROR)
+            return
+        pause = max(due - time.time(), SHORTEST_PAUSE)
+        if time.monotonic() - started + pause > wait:
+            when = f"; it goes on in {written(round(pause))}" if pause >= 1 else ""
+            _end(account, "failed", f"The key was not replaced yet: {why or 'there was no reason to'}{when}", ERROR)
+            return
+        await asyncio.sleep(pause)
+
+
+async def _advance(rotator: Rotator, account: Account, *, as_text: bool) -> float:
+    """One go of the rotator, with each state that it comes through told as it does."""
+    task = asyncio.ensure_future(rotator.advance())
+    try:
+        while not task.done():
+            await asyncio.wait({task}, timeout=LOOK)
+            report = rotator.report()
+            step = (report.state.value, report.key_id, report.waiting_for or report.problem if task.done() else "")
+            if not account.steps or account.steps[-1][1:] != step:
+                account.steps.append((time.time(), *step))
+                if as_text:
+                    click.echo(f"  {rfc3339(time.time())}  {step[0]:<10} {step[1] or ''} {step[2]}".rstrip())
+        return task.result()
+    finally:
+        task.cancel()
+
+
+def _condensed(plan: Sequence[Planned]) -> Sequence[Planned]:
+    """Without what is done again and again while something is waited for."""
+    first: dict[tuple[State, str], Planned] = {}
+    for step in plan:
+        first.setdefault((step.state, step.words), step)
+    return tuple(first.values())
+
+
+def _show_plan(plan: Sequence[Planned]) -> None:
+    began = plan[0].at if plan else 0.0
+    click.echo("The plan, if all goes well:")
+    for step in plan:
+        click.echo(f"  {'+' + written(round(step.at - began)):<9} {rfc3339(step.at)}  {step.state:<10} {step.words}")
+    click.echo("")
+
+
+def _under_way(report: RotationReport, settings: Settings, target: TargetSettings) -> str:
+    key = f"the key {report.key_id}" if report.key_id else "a new key"
+    return (
+        f"A rotation is under way: {key} is published already, and the old one lives on ({report.state})."
+        f" The running monitor ends it; then a further one can begin. {_where(settings, target)}"
+    )
+
+
+def _where(settings: Settings, target: TargetSettings) -> str:
+    return (
+        f"Where it stands is in the journal ({journal_place(settings, target)}): a running monitor, or the next call,"
+        " goes on from there."
+    )
+
+
+def _end(account: Account, outcome: str, said: str, code: int) -> None:
+    account.outcome, account.said, account.code = outcome, said, code
+
+
+def _as_json(name: str, account: Account, *, dry_run: bool) -> dict[str, object]:
+    return {
+        "target": name,
+        "dry_run": dry_run,
+        "plan": [{"at": rfc3339(step.at), "state": step.state.value, "step": step.words} for step in account.plan],
+        "steps": [
+            {"at": rfc3339(at), "state": state, "key_id": key, "note": note or None}
+            for at, state, key, note in account.steps
+        ],
+        "outcome": account.outcome,
+        "message": account.said,
+        "exit_code": account.code,
+    }
