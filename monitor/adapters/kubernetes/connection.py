@@ -2,7 +2,8 @@
 
 kubernetes-asyncio finds the configuration (in a pod by its service account, whose token it re-reads; else a
 kubeconfig) and signs requests. Bodies are read here instead of in its generated models: they are bounded, cheap, and
-never logged (its `rest` module writes response bodies, which are Secrets, to the DEBUG log).
+never logged (its `rest` module writes response bodies, which are Secrets, to the DEBUG log). Watches have connections
+of their own, so that they never take those of the requests.
 """
 
 from __future__ import annotations
@@ -10,60 +11,76 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 from kubernetes_asyncio import client, config
+from kubernetes_asyncio.client.rest import RESTClientObject
 from kubernetes_asyncio.config import ConfigException
 
+from monitor.adapters.kubernetes.lines import Lines, LineTooLongError
+from monitor.cluster import Answer, Event, NoAnswer
 from monitor.config.settings import KubernetesSettings
 from monitor.core.text import printable
 from monitor.ports import Clock
 
 DEADLINE = 10.0
-# A Secret holds 1 MiB at most; base64 and managed fields make it larger.
+# A Secret holds 1 MiB at most; base64 and managed fields make it larger. The same for a line of a watch.
 MAX_BODY = 4 * 1024 * 1024
 NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+# The configuration is read at most this often: after it could not be found, and after the API refused it.
 RETRY_CONFIGURATION = 10.0
+# Seconds that a watch may last beyond the `timeoutSeconds` of its query; and one whose query names none.
+WATCH_SLACK = 30.0
+LONGEST_WATCH = 3600.0
 
 logging.getLogger("kubernetes_asyncio.client.rest").addFilter(lambda record: record.levelno > logging.DEBUG)
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """An answer of the API: HTTP status and its JSON object (empty where there was none)."""
+class _Call:
+    """A request as it is sent."""
 
-    status: int
-    body: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def message(self) -> str:
-        """What the API says, for people."""
-        return printable(str(self.body.get("message", "")), 200)
+    method: str
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: object | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class NoAnswer:
-    """No answer, and why. sent: whether the request may have reached the API."""
+class _Way:
+    """One configuration in use: requests go through `api`, watches through `streams`; `open` are those that run."""
 
-    why: str
-    sent: bool = True
+    api: client.ApiClient
+    streams: RESTClientObject
+    open: set[aiohttp.ClientResponse] = field(default_factory=set)
+
+    async def close(self) -> None:
+        for response in tuple(self.open):
+            response.close()  # the session alone would not wake who waits for the next event
+        await self.api.close()
+        await self.streams.close()
 
 
 class KubernetesConnection:
-    """One API server. Nothing is opened before the first request."""
+    """One API server. Nothing is opened before the first request, and nothing after `close`."""
 
     def __init__(self, settings: KubernetesSettings, clock: Clock, *, deadline: float = DEADLINE) -> None:
         self._settings = settings
         self._clock = clock
         self._deadline = deadline
-        self._api: client.ApiClient | None = None
+        self._way: _Way | None = None
+        # The one before the present: what still runs over it goes on until the next change.
+        self._former: _Way | None = None
         self._opening = asyncio.Lock()
-        self._failed_at = float("-inf")
-        self._failure = ""
+        self._loaded_at = float("-inf")
+        self._doubted = False
+        self._closed = False
+        self._failure = "the configuration of the Kubernetes API was not found in time"
         self.namespace = settings.namespace or "default"
 
     @property
@@ -79,51 +96,89 @@ class KubernetesConnection:
         query: Mapping[str, str] | None = None,
         body: object | None = None,
         content_type: str = "application/json",
+        accept: str = "application/json",
+        deadline: float | None = None,
     ) -> Answer | NoAnswer:
-        """One call. Never raises for what the API or the network does."""
+        """One call. Never raises for what the API or the network does. deadline: seconds, 10 by default."""
+        call = _Call(method, path, query or {}, {"Accept": accept, "Content-Type": content_type}, body)
+        seconds = self._deadline if deadline is None else deadline
         try:
-            async with asyncio.timeout(self._deadline):
-                api = await self._open()
-                if api is None:
-                    return NoAnswer(self._failure, sent=False)
-                return await self._call(api, method, path, query, body, content_type)
+            async with asyncio.timeout(seconds):
+                way = await self._open()
+                return await self._ask(way, call) if way is not None else NoAnswer(self._failure, sent=False)
         except TimeoutError:
-            return NoAnswer(f"the Kubernetes API did not answer within {self._deadline:g} s")
-        except aiohttp.ClientConnectorError as error:
-            return NoAnswer(
-                f"the Kubernetes API cannot be reached: {error.strerror or type(error).__name__}", sent=False
-            )
-        except (aiohttp.ClientError, OSError) as error:
-            return NoAnswer(f"the Kubernetes API cannot be reached: {type(error).__name__}")
-        except (ConfigException, ValueError) as error:
-            return NoAnswer(f"the Kubernetes API cannot be used: {printable(type(error).__name__, 100)}", sent=False)
+            return NoAnswer(f"the Kubernetes API did not answer within {seconds:g} s")
+        except (aiohttp.ClientError, OSError, ConfigException, ValueError) as error:
+            return self._no_answer(error)
+
+    async def watch(
+        self, path: str, *, query: Mapping[str, str], silence: float, accept: str = "application/json"
+    ) -> AsyncGenerator[Event | Answer | NoAnswer, None]:
+        """The events of a watch, as `KubernetesApi` has it. Lasts 30 s longer than its `timeoutSeconds` at most."""
+        begun = await self._begin(_Call("GET", path, {**query, "watch": "true"}, {"Accept": accept}))
+        if isinstance(begun, Answer | NoAnswer):
+            yield begun
+            return
+        way, response = begun
+        ends = self._clock.monotonic() + _longest(query)
+        lines = Lines(MAX_BODY)
+        try:
+            while chunk := await self._chunk(response, min(silence, ends - self._clock.monotonic())):
+                if isinstance(chunk, NoAnswer):
+                    yield chunk
+                    return
+                for line in lines.feed(chunk):
+                    event = _event(line)
+                    yield event
+                    if isinstance(event, NoAnswer):
+                        return
+            if lines.unfinished:
+                yield NoAnswer("the watch broke in the middle of a line")
+        except LineTooLongError:
+            yield NoAnswer(f"a line of the watch is longer than {MAX_BODY} bytes")
+        finally:
+            way.open.discard(response)
+            response.close()
 
     async def close(self) -> None:
-        """Ends the connection."""
-        api, self._api = self._api, None
-        if api is not None:
-            await api.close()
+        """Ends the connection, with the watches over it."""
+        self._closed, self._failure = True, "the connection to the Kubernetes API is closed"
+        ways, self._way, self._former = (self._way, self._former), None, None
+        for way in ways:
+            if way is not None:
+                await way.close()
 
     async def ready(self) -> str | None:
         """Finds the configuration, so that `namespace` is known. Returns why that failed, if it did."""
-        return None if await self._open() is not None else self._failure
+        try:
+            async with asyncio.timeout(self._deadline):
+                return None if await self._open() is not None else self._failure
+        except TimeoutError:
+            return self._failure
 
-    async def _open(self) -> client.ApiClient | None:
+    async def _open(self) -> _Way | None:
+        """The way to the API; found anew where the API refused the credentials of the present one."""
         async with self._opening:
-            if self._api is not None or self._clock.monotonic() - self._failed_at < RETRY_CONFIGURATION:
-                return self._api
+            now = self._clock.monotonic()
+            usable = self._way is not None and not self._doubted
+            if usable or self._closed or now - self._loaded_at < RETRY_CONFIGURATION:
+                return self._way
+            self._loaded_at = now
             try:
-                self._api = await self._load()
+                way = await self._load()
             except (ConfigException, OSError, ValueError, TypeError, KeyError) as error:
-                self._failed_at = self._clock.monotonic()
                 reason = printable(str(error), 200) or type(error).__name__
                 self._failure = (
                     f"no way to the Kubernetes API: {reason}; run in a pod with a service account,"
                     " or give kubernetes.kubeconfig"
                 )
-            return self._api
+                return self._way
+            former, self._former, self._way, self._doubted = self._former, self._way, way, False
+            if former is not None:
+                await former.close()
+            return way
 
-    async def _load(self) -> client.ApiClient:
+    async def _load(self) -> _Way:
         found = client.Configuration()
         pod_namespace = _pod_namespace()
         if self._settings.kubeconfig is None and self._settings.context is None and pod_namespace is not None:
@@ -135,44 +190,118 @@ class KubernetesConnection:
             )
             context = getattr(loader, "current_context", None) or {}
             self.namespace = self._settings.namespace or context.get("context", {}).get("namespace") or "default"
-        api = client.ApiClient(found)
-        await _without_environment(api)
-        return api
+        way = _Way(client.ApiClient(found), RESTClientObject(found, maxsize=0))
+        await _plain_session(way.api.rest_client)
+        await _plain_session(way.streams)
+        return way
 
-    async def _call(
-        self,
-        api: client.ApiClient,
-        method: str,
-        path: str,
-        query: Mapping[str, str] | None,
-        body: object | None,
-        content_type: str,
-    ) -> Answer | NoAnswer:
-        headers: dict[str, str] = {"Accept": "application/json", "Content-Type": content_type}
-        # Signs the request, re-reading a rotated service account token first.
-        await api.update_params_for_auth(headers, [], ["BearerToken"])
-        response = await api.rest_client.request(
-            method,
-            f"{api.configuration.host}{path}",
-            query_params=dict(query or {}),
-            headers=headers,
-            body=body,
-            _preload_content=False,
-            _request_timeout=self._deadline,
-        )
+    async def _ask(self, way: _Way, call: _Call) -> Answer | NoAnswer:
+        """Sends the call; a read once more, where a connection that was kept had been closed meanwhile."""
         try:
-            raw = await response.content.read(MAX_BODY + 1) if not response.content.at_eof() else b""
-            while not response.content.at_eof() and len(raw) <= MAX_BODY:
-                raw += await response.content.read(MAX_BODY + 1 - len(raw))
+            response = await self._send(way, way.api.rest_client, call)
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+            if call.method != "GET" or isinstance(error, aiohttp.ClientConnectorError):
+                raise
+            response = await self._send(way, way.api.rest_client, call)
+        return await self._answer(response)
+
+    async def _begin(self, call: _Call) -> tuple[_Way, aiohttp.ClientResponse] | Answer | NoAnswer:
+        """The head of a watch; whatever is not the beginning of one is read to its end."""
+        try:
+            async with asyncio.timeout(self._deadline):
+                way = await self._open()
+                if way is None:
+                    return NoAnswer(self._failure, sent=False)
+                response = await self._send(way, way.streams, call)
+                if response.status != 200:
+                    return await self._answer(response)
+                way.open.add(response)
+                return way, response
+        except TimeoutError:
+            return NoAnswer(f"the Kubernetes API did not begin the watch within {self._deadline:g} s")
+        except (aiohttp.ClientError, OSError, ConfigException, ValueError) as error:
+            return self._no_answer(error)
+
+    async def _send(self, way: _Way, through: RESTClientObject, call: _Call) -> aiohttp.ClientResponse:
+        headers = dict(call.headers)
+        # Signs the request, re-reading a rotated service account token first.
+        await way.api.update_params_for_auth(headers, [], ["BearerToken"])
+        response: aiohttp.ClientResponse = await through.request(
+            call.method,
+            f"{way.api.configuration.host}{call.path}",
+            query_params=dict(call.query),
+            headers=headers,
+            body=call.body,
+            _preload_content=False,
+        )
+        # The library re-reads by the wall clock, once a minute, and a kubeconfig never.
+        self._doubted = self._doubted or response.status == 401
+        return response
+
+    async def _answer(self, response: aiohttp.ClientResponse) -> Answer | NoAnswer:
+        try:
+            raw = bytearray()
+            while len(raw) <= MAX_BODY and (chunk := await response.content.read(MAX_BODY + 1 - len(raw))):
+                raw += chunk
         finally:
             response.release()
         if len(raw) > MAX_BODY:
             return NoAnswer(f"an answer of the Kubernetes API is larger than {MAX_BODY} bytes")
+        return Answer(response.status, _object(raw) or {})
+
+    async def _chunk(self, response: aiohttp.ClientResponse, seconds: float) -> bytes | NoAnswer:
+        """What comes next of a watch; nothing at its end."""
         try:
-            value = json.loads(raw) if raw else {}
-        except (ValueError, RecursionError):
-            value = {}
-        return Answer(response.status, value if isinstance(value, dict) else {})
+            async with asyncio.timeout(seconds):
+                return await response.content.readany()
+        except TimeoutError:
+            return NoAnswer(f"nothing was heard of the watch for {max(0.0, seconds):.0f} s")
+        except (aiohttp.ClientError, OSError) as error:
+            return NoAnswer(f"the watch broke: {type(error).__name__}")
+
+    def _no_answer(self, error: Exception) -> NoAnswer:
+        match error:
+            case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientConnectorSSLError():
+                self._doubted = True  # its authority may have been replaced, in a file that is read anew
+                return NoAnswer(
+                    f"the certificate of the Kubernetes API is not accepted: {type(error).__name__}", sent=False
+                )
+            case aiohttp.ClientConnectorError():
+                reason = error.strerror or type(error).__name__
+                return NoAnswer(f"the Kubernetes API cannot be reached: {reason}", sent=False)
+            case aiohttp.ClientError() | OSError():
+                return NoAnswer(f"the Kubernetes API cannot be reached: {type(error).__name__}")
+            case _:
+                return NoAnswer(
+                    f"the Kubernetes API cannot be used: {printable(type(error).__name__, 100)}", sent=False
+                )
+
+
+def _longest(query: Mapping[str, str]) -> float:
+    seconds = query.get("timeoutSeconds", "")
+    return float(seconds) + WATCH_SLACK if seconds.isdecimal() else LONGEST_WATCH
+
+
+def _event(line: bytes) -> Event | NoAnswer:
+    value = _object(line) or {}
+    kind, changed = value.get("type"), value.get("object")
+    if not isinstance(kind, str) or not isinstance(changed, dict):
+        return NoAnswer("what came is no event of a watch: see that no proxy answers in place of the Kubernetes API")
+    return Event(kind, changed)
+
+
+def _object(raw: bytes | bytearray) -> dict[str, Any] | None:
+    """A JSON object; None for anything else. What was wrong is not told: the error would quote it."""
+    try:
+        value = json.loads(raw) if raw else None
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def in_pod() -> bool:
+    """Whether this runs in a pod with a service account."""
+    return _pod_namespace() is not None
 
 
 def _pod_namespace() -> str | None:
@@ -183,10 +312,20 @@ def _pod_namespace() -> str | None:
         return None
 
 
-async def _without_environment(api: client.ApiClient) -> None:
-    """The library's session would take a proxy from the environment; the API server is named by its configuration."""
-    old = api.rest_client.pool_manager
-    api.rest_client.pool_manager = aiohttp.ClientSession(
-        connector=old.connector, connector_owner=True, trust_env=False, cookie_jar=aiohttp.DummyCookieJar()
+async def _plain_session(rest: RESTClientObject) -> None:
+    """A session that takes no proxy from the environment, keeps no cookies, and sends nothing twice.
+
+    The API server is named by its configuration alone. aiohttp repeats a PUT by itself when a kept connection breaks: what
+    was written then meets itself as a conflict, where "unknown" would be true. There is no public switch for it.
+    """
+    old = rest.pool_manager
+    session = aiohttp.ClientSession(
+        connector=old.connector,
+        connector_owner=True,
+        trust_env=False,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(total=None),  # deadlines are around whole calls
     )
+    session._retry_connection = False  # noqa: SLF001
+    rest.pool_manager = session
     old.detach()

@@ -1,49 +1,59 @@
-"""A token in a Kubernetes Secret, read by name at each check; targets that read the same Secret share a request.
+"""A token in a Kubernetes Secret: known from the watch where that is in touch, else read by name at each check.
 
-A Secret that cannot be read keeps the last value known and says since when; nothing there is told as such.
+Targets that read the same Secret at the same time share the request. A Secret that cannot be read keeps the last
+value known and says since when; nothing there is told as such.
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
 
-from monitor.adapters.kubernetes.connection import Answer, KubernetesConnection, NoAnswer
+from monitor.adapters.kubernetes.secret_data import SecretData, data_of
+from monitor.adapters.kubernetes.secret_watch import SecretWatch, Sight
+from monitor.cluster import Answer, KubernetesApi, NoAnswer
 from monitor.core.secret import Secret
-from monitor.core.text import printable
 from monitor.ports import Credential
-
-MAX_KEYS_SHOWN = 10
 
 
 class SecretReader:
-    """Reads Secrets by name; those who ask for the same one at the same time share the request."""
+    """Reads Secrets by name; those who ask for the same one at the same time share the request.
 
-    def __init__(self, connection: KubernetesConnection) -> None:
+    watch: what knows Secrets without asking; without one, every look is a request.
+    """
+
+    def __init__(self, connection: KubernetesApi, watch: SecretWatch | None = None) -> None:
         self._connection = connection
-        self._asking: dict[tuple[str, str], asyncio.Task[Answer | NoAnswer]] = {}
+        self._watch = watch
+        self._asking: dict[tuple[str | None, str], asyncio.Task[Answer | NoAnswer]] = {}
 
     @property
-    def connection(self) -> KubernetesConnection:
+    def connection(self) -> KubernetesApi:
         """The way to the API."""
         return self._connection
 
+    def look(self, namespace: str | None, name: str) -> Sight | None:
+        """The Secret as the watch knows it; None where it does not, then `read`."""
+        return self._watch.look((namespace, name)) if self._watch is not None else None
+
     async def read(self, namespace: str | None, name: str) -> Answer | NoAnswer:
         """The Secret as the API gives it. namespace None: the connection's own."""
-        if namespace is None and (problem := await self._connection.ready()) is not None:
-            return NoAnswer(problem, sent=False)
-        place = (namespace or self._connection.namespace, name)
+        place = (namespace, name)
         task = self._asking.get(place)
         if task is None:
-            path = f"/api/v1/namespaces/{place[0]}/secrets/{name}"
-            task = asyncio.create_task(self._connection.request("GET", path), name=f"read secret {name}")
+            task = asyncio.create_task(self._read(namespace, name), name=f"read secret {name}")
             self._asking[place] = task
             task.add_done_callback(lambda _: self._asking.pop(place, None))
         return await asyncio.shield(task)
+
+    async def _read(self, namespace: str | None, name: str) -> Answer | NoAnswer:
+        if namespace is None and (problem := await self._connection.ready()) is not None:
+            return NoAnswer(problem, sent=False)
+        path = f"/api/v1/namespaces/{namespace or self._connection.namespace}/secrets/{name}"
+        answer = await self._connection.request("GET", path)
+        if self._watch is not None and isinstance(answer, Answer) and answer.status in (200, 404):
+            self._watch.noticed((namespace, name), answer.body if answer.status == 200 else None)
+        return answer
 
 
 class KubernetesSecretSource:
@@ -62,13 +72,16 @@ class KubernetesSecretSource:
         """The place in words: `Secret codefresh/argocd-token, key token`."""
         return f"Secret {self._place}, key {self._key}"
 
-    async def read(self) -> Credential:
-        """The present value."""
+    async def read(self, *, ask: bool = False) -> Credential:
+        """The present value. ask: of the API itself, also where the watch knows it (it may be 90 s behind, at worst)."""
+        seen = None if ask else self._reader.look(self._namespace, self._name)
+        if seen is not None:
+            return self._value(seen.data) if seen.data is not None else self._missing()
         answer = await self._reader.read(self._namespace, self._name)
         if isinstance(answer, NoAnswer):
             return self._lost(answer.why)
         if answer.status == 404:
-            return self._nothing(f"Secret {self._place} does not exist: {self._make()}")
+            return self._missing()
         if answer.status in (401, 403):
             return self._lost(
                 f"Secret {self._place} may not be read ({answer.message}): give the monitor's service account the verb"
@@ -76,20 +89,21 @@ class KubernetesSecretSource:
             )
         if answer.status != 200:
             return self._lost(f"the Kubernetes API answered {answer.status} {answer.message}".rstrip())
-        data = answer.body.get("data")
-        return self._value(data if isinstance(data, Mapping) else {})
+        return self._value(data_of(answer.body, (self._key,)))
 
-    def _value(self, data: Mapping[str, Any]) -> Credential:
-        if self._key not in data:
-            names = ", ".join(printable(str(name), 60) for name in sorted(data)[:MAX_KEYS_SHOWN]) or "none"
-            return self._nothing(f"Secret {self._place} has no key {self._key} (there are: {names}): {self._make()}")
+    def _value(self, data: SecretData) -> Credential:
         try:
-            raw = base64.b64decode(str(data[self._key]), validate=True)
-        except (binascii.Error, ValueError):
+            value = data.value(self._key)
+        except ValueError:
             return self._nothing(f"Secret {self._place}, key {self._key} is not base64")
-        # latin-1 keeps every byte as one character: what is no ASCII is called malformed by the check, not here.
-        self._last, self._lost_at = Secret(raw.decode("latin-1")), None
-        return Credential(self._last)
+        if value is None:
+            names = ", ".join(data.names) or "none"
+            return self._nothing(f"Secret {self._place} has no key {self._key} (there are: {names}): {self._make()}")
+        self._last, self._lost_at = value, None
+        return Credential(value)
+
+    def _missing(self) -> Credential:
+        return self._nothing(f"Secret {self._place} does not exist: {self._make()}")
 
     def _nothing(self, problem: str) -> Credential:
         self._last, self._lost_at = None, None

@@ -14,6 +14,7 @@ from typing import Any
 
 from monitor.simulator.kubernetes import access, events, ownership, patches, validation, writes
 from monitor.simulator.kubernetes.problems import (
+    conflict,
     PageNotFoundError,
     ProblemError,
     bad_request,
@@ -214,6 +215,8 @@ def _update(call: _Call) -> Response:
         creating = Attributes(call.asked.user, "create", *_without_verb(call.asked))
         if call.state.access.reason(creating) is None:
             raise forbidden(creating)
+        if object_["metadata"].get("uid"):  # the object that was read is gone; another one was not meant
+            raise conflict(call.resource, call.place.name, "StorageError: invalid object, Code: 4")
         return Response(201, _answer(call, writes.create(call.state, call.place, object_, call.writer, by_put=True)))
     return Response(200, _answer(call, writes.update(call.state, call.place, lambda _: object_, call.writer)))
 
