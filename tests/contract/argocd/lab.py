@@ -80,15 +80,19 @@ class Lab:
         ) as answer:
             assert answer.status in (200, 404), await answer.text()
 
-    async def change_password(self) -> None:
-        """Gives `ci` a new password, as an administrator does in the API."""
-        body = {
-            "name": ACCOUNT,
-            "currentPassword": self._password,
-            "newPassword": f"contract-{secrets.token_hex(6)}",
-        }
+    async def change_password(self) -> str:
+        """Gives `ci` a new password, as an administrator does in the API. Returns it."""
+        new = f"contract-{secrets.token_hex(6)}"
+        body = {"name": ACCOUNT, "currentPassword": self._password, "newPassword": new}
         async with self._http.put(f"{self.url}/api/v1/account/password", json=body, headers=self._bearer()) as answer:
             assert answer.status == 200, await answer.text()
+        return new
+
+    async def keys(self, account: str = ACCOUNT) -> set[str]:
+        """The ids of the account's keys."""
+        async with self._http.get(f"{self.url}/api/v1/account/{account}", headers=self._bearer()) as answer:
+            assert answer.status == 200, await answer.text()
+            return {key["id"] for key in (await answer.json()).get("tokens") or ()}
 
     async def clean(self) -> None:
         """Undoes everything."""

@@ -41,7 +41,7 @@ class Given:
     def __init__(self, token: str) -> None:
         self._token = token
 
-    async def read(self) -> Credential:
+    async def read(self, *, ask: bool = False) -> Credential:
         return Credential(Secret(self._token))
 
 
