@@ -44,7 +44,7 @@ def of_change(target: str, before: Status, verdict: Verdict) -> Announcement | N
     """What is announced when a target's status changes: a refusal, and that it is over. "Cannot tell" is for alerts."""
     refused = verdict.status.kind is Kind.REFUSED
     if refused and verdict.status is not before:
-        return Announcement(target, Reason.TOKEN_REFUSED, f"{verdict.status}: {verdict.cause} {verdict.remedy}")
+        return Announcement(target, Reason.TOKEN_REFUSED, f"{verdict.status}: {verdict.cause}. {verdict.remedy}")
     if before.kind is Kind.REFUSED and verdict.accepted is True:
         return Announcement(target, Reason.TOKEN_ACCEPTED, f"accepted again as account {verdict.account}")
     return None

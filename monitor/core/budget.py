@@ -7,10 +7,14 @@ is sent and given back when it worked: a crash between the two counts as a failu
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-PAUSE = 360.0
-DAY = 86_400.0
+# At most one failure in 360 s and three in 24 h. A login may reach Argo CD this long after it was charged: begun 10 s
+# late, answered after 20 s.
+LATE = 30.0
+PAUSE = 360.0 + LATE
+DAY = 86_400.0 + LATE
 MOST_A_DAY = 3
 REFUSED_PASSWORD_PAUSE = 3600.0
 
@@ -29,16 +33,21 @@ class LoginBudget:
     total: int = 0
 
 
-def next_login(budget: LoginBudget, password: str, now: float) -> float:
-    """When a login with the password of this fingerprint may be tried: `now`, or a later time."""
-    recent = [moment for moment in budget.failures if moment > now - DAY]
+def next_login(budget: LoginBudget, password: str, now: float, others: Iterable[LoginBudget] = ()) -> float:
+    """When a login with the password of this fingerprint may be tried: `now`, or a later time.
+
+    others: the budgets of further targets with the same server and user: Argo CD counts them together.
+    """
+    budgets = (budget, *others)
+    recent = sorted(moment for one in budgets for moment in one.failures if moment > now - DAY)
     earliest = now
     if recent:
         earliest = max(earliest, recent[-1] + PAUSE)
     if len(recent) >= MOST_A_DAY:
         earliest = max(earliest, recent[-MOST_A_DAY] + DAY)
-    if budget.refused == password:
-        earliest = max(earliest, budget.refused_at + REFUSED_PASSWORD_PAUSE)
+    for one in budgets:
+        if one.refused == password:
+            earliest = max(earliest, one.refused_at + REFUSED_PASSWORD_PAUSE)
     return earliest
 
 
@@ -59,6 +68,15 @@ def not_after(budget: LoginBudget, now: float) -> LoginBudget:
         budget,
         failures=tuple(min(moment, now) for moment in budget.failures),
         refused_at=min(budget.refused_at, now),
+    )
+
+
+def later(budget: LoginBudget, seconds: float, now: float) -> LoginBudget:
+    """After the clock was put forward by `seconds`: no time went by, so no pause is over."""
+    return replace(
+        budget,
+        failures=tuple(min(moment + seconds, now) for moment in budget.failures),
+        refused_at=min(budget.refused_at + seconds, now),
     )
 
 

@@ -21,8 +21,9 @@ class Access(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Mint:
-    """Create the key `key_id`. expires_in: seconds, None: never."""
+    """Create the key `key_id` of `account`. expires_in: seconds, None: never."""
 
+    account: str
     key_id: str
     expires_in: int | None
     access: Access
@@ -30,22 +31,24 @@ class Mint:
 
 @dataclass(frozen=True, slots=True)
 class ListKeys:
-    """Read the account's keys."""
+    """Read the keys of `account`."""
 
+    account: str
     access: Access
 
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Delete the key `key_id`, and see it gone."""
+    """Delete the key `key_id` of `account`, and see it gone."""
 
+    account: str
     key_id: str
     access: Access
 
 
 @dataclass(frozen=True, slots=True)
 class Prove:
-    """See `token` accepted as the right account on fresh connections, with its permissions, the control refused."""
+    """See `token` accepted as the right account on fresh connections, the control refused, no permission lost."""
 
     token: Secret
 
@@ -67,13 +70,34 @@ class RestartConsumers:
 
 @dataclass(frozen=True, slots=True)
 class LookAtConsumers:
-    """See which pods still run with an older key than `key_id`, published at `since`."""
+    """See which pods still run with an older key than `key_id`, published at `since`.
+
+    decides: whether the old key goes when none does; else it is only to be known.
+    """
 
     key_id: str
     since: float
+    decides: bool
 
 
 Effect = Mint | ListKeys | Delete | Prove | Publish | RestartConsumers | LookAtConsumers
+
+# What each is called in metrics and runbooks: a contract, add and never rename.
+NAMES: dict[type[Effect], str] = {
+    Mint: "mint",
+    ListKeys: "list_keys",
+    Delete: "delete",
+    Prove: "prove",
+    Publish: "publish",
+    RestartConsumers: "restart_consumers",
+    LookAtConsumers: "look_at_consumers",
+}
+EFFECTS = tuple(NAMES.values())
+
+
+def effect_name(effect: Effect) -> str:
+    """What an effect is called in metrics and runbooks."""
+    return NAMES[type(effect)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +129,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """The Secret was changed by somebody else: nothing was written. Look again."""
+    """Somebody else was faster: nothing was written. Look again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import enum
 import json
-import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
-from monitor.core.budget import LoginBudget, not_after
+from monitor.core.budget import LoginBudget, later, not_after
 from monitor.core.secret import Secret
 
 VERSION = 1
 MAX_OWNED = 50
+MAX_NUMBER = 1e12
 # The longest back-off, and what the clocks of two replicas may differ without anybody being wrong.
 LONGEST_WAIT = 6 * 3600.0
 CLOCKS_DIFFER = 60.0
@@ -54,13 +55,26 @@ class Tombstone:
 class Journal:
     """One target's rotation. Times are epoch seconds.
 
-    key_id, token: the new key and, once minted, its token. old_id: the key that the Secret held when it began.
+    Of the rotation under way
+    key_id, token: the new key and, once minted, its token. account: whose key it is.
+    old_id: the key that the Secret held when it began, of old_account; old_live: whether Argo CD accepted it then.
+    began_at, entered_at, published_at: the rotation, its present state, the last write of the Secret.
+    verified_at: when a token was last proven. attempts: within this state.
+    not_restarted: why consumers could not be restarted. old_consumers: who still ran with the old key when they were
+    last looked at, bounded; told_at: when it was told of them that the old key waits for them.
+
+    Kept between rotations
     owned: every id of ours that may be alive, so that nothing else is ever deleted.
-    published: fingerprint of the token that we wrote last. reverts: how often another writer undid it.
-    stood_down: why we leave the Secret to another writer ("" when we do not).
-    current: the key that the Secret held when it was last in order. sweep_at: no unused key is deleted before this
-    time: somebody may have read it from the Secret, or a late write may still put it there.
-    retry_at: no new attempt before this time; failures: attempts in a row that failed.
+    tombstones: those of them whose creation was lost, and may still come.
+    current: the key that the Secret held when it was last in order. replaced: the one before it, which a writer who
+    undoes our write puts back. sweep_at: no unused key is deleted before this time: somebody may have read it from
+    the Secret, or a late write may still put it there.
+    reverts: how often in a row another writer undid our write, the last time at reverted_at.
+    overtaken_at: when another writer last put a token that works in place of ours.
+    stood_down: why the Secret is left to another writer ("" when it is not).
+    failures: attempts in a row that failed; retry_at: no new one before this time; error: the last reason.
+    left_alone: a replaced key that is not ours, or no longer ours to delete, of account left_account.
+    by, epoch: who wrote this last, and how often it was written. No two writes are ever the same.
     """
 
     state: State = State.IDLE
@@ -68,18 +82,27 @@ class Journal:
     reason: str = ""
     key_id: str | None = None
     token: Secret | None = None
+    account: str | None = None
     old_id: str | None = None
+    old_account: str | None = None
+    old_live: bool = False
     began_at: float = 0.0
     entered_at: float = 0.0
+    published_at: float = 0.0
     verified_at: float = 0.0
     attempts: int = 0
+    not_restarted: str = ""
+    old_consumers: tuple[str, ...] = ()
+    told_at: float = 0.0
     owned: tuple[str, ...] = ()
     tombstones: tuple[Tombstone, ...] = ()
-    published: str | None = None
-    reverts: int = 0
-    stood_down: str = ""
     current: str | None = None
+    replaced: str | None = None
     sweep_at: float = 0.0
+    reverts: int = 0
+    reverted_at: float = 0.0
+    overtaken_at: float = 0.0
+    stood_down: str = ""
     failures: int = 0
     retry_at: float = 0.0
     error: str = ""
@@ -87,6 +110,8 @@ class Journal:
     rotated_at: float | None = None
     drilled_at: float | None = None
     left_alone: str | None = None
+    left_account: str | None = None
+    by: str = ""
     epoch: int = 0
     logins: LoginBudget = field(default_factory=LoginBudget)
 
@@ -96,7 +121,13 @@ class Journal:
 
     def at_rest(self, now: float, **changes: Any) -> Journal:
         """Back to idle: nothing pending any more."""
-        return self.entering(State.IDLE, now, key_id=None, token=None, old_id=None, **changes)
+        pending = {"key_id": None, "token": None, "old_id": None, "old_account": None, "old_live": False}
+        consumers = {"not_restarted": "", "old_consumers": (), "told_at": 0.0}
+        return self.entering(State.IDLE, now, **{**pending, **consumers, **changes})
+
+    def cleared(self) -> Journal:
+        """Without failures: all is in order."""
+        return replace(self, error="", failures=0, retry_at=0.0)
 
     def owning(self, key_id: str) -> Journal:
         """With `key_id` among the keys of ours."""
@@ -110,25 +141,48 @@ class Journal:
             tombstones=tuple(stone for stone in self.tombstones if stone.id != key_id),
         )
 
+    def knows(self, key_id: str) -> bool:
+        """Whether this id was used before, as far as is still known."""
+        ids = (*self.owned, self.key_id, self.old_id, self.current, self.replaced, self.left_alone)
+        return key_id in ids or any(stone.id == key_id for stone in self.tombstones)
+
     def after_a_clock_jump(self, now: float) -> Journal:
         """With no time in the future: the clock was put back, and nothing may wait for a time that was wrong."""
         return replace(
             self,
             began_at=min(self.began_at, now),
             entered_at=min(self.entered_at, now),
+            published_at=min(self.published_at, now),
             verified_at=self.verified_at if self.verified_at <= now else 0.0,
+            told_at=min(self.told_at, now),
             sweep_at=min(self.sweep_at, now + LONGEST_WAIT),
             retry_at=min(self.retry_at, now + LONGEST_WAIT),
+            reverted_at=min(self.reverted_at, now),
+            overtaken_at=min(self.overtaken_at, now),
             rotated_at=_not_after(self.rotated_at, now),
             drilled_at=_not_after(self.drilled_at, now),
             tombstones=tuple(replace(stone, since=min(stone.since, now)) for stone in self.tombstones),
             logins=not_after(self.logins, now),
         )
 
+    def after_a_leap(self, seconds: float, now: float) -> Journal:
+        """Moved along with a clock that was put forward by `seconds`: nothing that protects anybody is over by that.
+
+        A new attempt may come early: it asks the budget, and the list, as any other does.
+        """
+        return replace(
+            self,
+            entered_at=min(self.entered_at + seconds, now),
+            sweep_at=min(self.sweep_at + seconds, now + LONGEST_WAIT) if self.sweep_at else 0.0,
+            tombstones=tuple(replace(stone, since=min(stone.since + seconds, now)) for stone in self.tombstones),
+            logins=later(self.logins, seconds, now),
+        )
+
     def is_ahead_of(self, now: float) -> bool:
         """Whether a time in it is further in the future than clocks of two replicas differ."""
-        moments = [self.began_at, self.entered_at, self.verified_at, self.sweep_at - LONGEST_WAIT]
-        moments += [self.retry_at - LONGEST_WAIT, self.rotated_at or 0.0, self.drilled_at or 0.0]
+        moments = [self.began_at, self.entered_at, self.published_at, self.verified_at, self.told_at]
+        moments += [self.sweep_at - LONGEST_WAIT, self.retry_at - LONGEST_WAIT, self.reverted_at, self.overtaken_at]
+        moments += [self.rotated_at or 0.0, self.drilled_at or 0.0]
         moments += [*(stone.since for stone in self.tombstones), *self.logins.failures, self.logins.refused_at]
         return max(moments) > now + CLOCKS_DIFFER
 
@@ -156,17 +210,20 @@ def load(text: str) -> Journal:
         return Journal()
     try:
         values: dict[str, Any] = json.loads(text)
-        if values.pop("version") != VERSION:
-            raise JournalError("the journal was written by another version; use that version, or delete the journal")
+        version = values.pop("version")
+        if version != VERSION:
+            raise JournalError(_of_another_version(version))
         values["state"] = State(values["state"])
         values["purpose"] = Purpose(values["purpose"])
-        values["token"] = Secret(values["token"]) if values.get("token") else None
-        values["owned"] = tuple(str(id_) for id_ in values["owned"])
-        values["tombstones"] = tuple(Tombstone(str(s["id"]), float(s["since"])) for s in values["tombstones"])
+        values["token"] = _token(values["token"])
+        values["owned"] = _tuple(values["owned"])
+        values["old_consumers"] = _tuple(values["old_consumers"])
+        values["tombstones"] = tuple(Tombstone(**stone) for stone in _tuple(values["tombstones"]))
         logins = values["logins"]
-        values["logins"] = LoginBudget(**{**logins, "failures": tuple(float(f) for f in logins["failures"])})
+        values["logins"] = LoginBudget(**{**logins, "failures": _tuple(logins["failures"])})
         journal = Journal(**values)
-        if not _is_sound(journal):
+        parts: list[Journal | LoginBudget | Tombstone] = [journal, journal.logins, *journal.tombstones]
+        if not all(map(_is_sound, parts)):
             raise ValueError("a value of the wrong type")
         return journal
     except JournalError:
@@ -174,20 +231,62 @@ def load(text: str) -> Journal:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         # No `from`: the text may hold the pending token.
         raise JournalError(
-            "the journal is damaged; look at the account's keys (ids tm-...), then delete the journal"
+            "the journal is damaged, so nothing is rotated: look at the account's keys (`argocd account get`, ids"
+            " tm-...), delete those that nobody uses, then delete the journal"
         ) from None
 
 
-def _is_sound(journal: Journal) -> bool:
+def _of_another_version(version: object) -> str:
+    if isinstance(version, int) and version > VERSION:
+        return "the journal was written by a newer version of the monitor: run that version again"
+    return "the journal was written by another version of the monitor: run that version again, or delete the journal"
+
+
+def _tuple(value: object) -> tuple[Any, ...]:
+    # A text would come apart into letters, and each of them would be a key of ours.
+    if not isinstance(value, list):
+        raise TypeError("no list")
+    return tuple(value)
+
+
+def _token(value: object) -> Secret | None:
+    if value is None:
+        return None
+    if not isinstance(value, str) or not value:
+        raise TypeError("no token")
+    return Secret(value)
+
+
+def _is_number(value: object) -> bool:
+    # A bool is an int, and an int can be larger than any float.
+    return type(value) in (int, float) and -MAX_NUMBER < value < MAX_NUMBER  # type: ignore[operator]
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _anything(value: object) -> bool:
+    return True  # made by a constructor that checks
+
+
+_FITS: dict[str, Callable[[object], bool]] = {
+    "float": _is_number,
+    "int": lambda value: type(value) is int and _is_number(value),
+    "bool": lambda value: isinstance(value, bool),
+    "str": _is_text,
+    "str | None": lambda value: value is None or _is_text(value),
+    "float | None": lambda value: value is None or _is_number(value),
+    "tuple[str, ...]": lambda value: isinstance(value, tuple) and all(map(_is_text, value)),
+    "tuple[float, ...]": lambda value: isinstance(value, tuple) and all(map(_is_number, value)),
+    "State": _anything,
+    "Purpose": _anything,
+    "Secret | None": _anything,
+    "tuple[Tombstone, ...]": _anything,
+    "LoginBudget": _anything,
+}
+
+
+def _is_sound(part: Journal | LoginBudget | Tombstone) -> bool:
     """Whether every value has the type of its field: arithmetic on a text would end the rotation, not the reading."""
-    numbers = [journal.began_at, journal.entered_at, journal.verified_at, journal.sweep_at, journal.retry_at]
-    numbers += [journal.attempts, journal.reverts, journal.failures, journal.rotations, journal.epoch]
-    numbers += [moment for moment in (journal.rotated_at, journal.drilled_at) if moment is not None]
-    numbers += [journal.logins.refused_at, journal.logins.total, *journal.logins.failures]
-    numbers += [stone.since for stone in journal.tombstones]
-    texts: list[object] = [journal.reason, journal.stood_down, journal.error]
-    maybe_texts = [journal.key_id, journal.old_id, journal.published, journal.current, journal.left_alone]
-    texts += [text for text in (*maybe_texts, journal.logins.refused) if text is not None]
-    return all(type(number) in (int, float) and math.isfinite(number) for number in numbers) and all(
-        isinstance(text, str) for text in texts
-    )
+    return all(_FITS[str(f.type)](getattr(part, f.name)) for f in fields(part))

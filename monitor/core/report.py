@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from monitor.core.effects import EFFECTS
+from monitor.core.journal import State
 from monitor.core.model import Mode, Verdict
 from monitor.core.status import Kind, Status
 from monitor.core.text import printable
@@ -16,6 +18,41 @@ from monitor.core.text import printable
 # A verdict older than this many intervals (and one deadline) no longer counts as fresh.
 FRESH_INTERVALS = 3.0
 MAX_PROBLEM = 400
+# The state that the outside sees while the Secret is left to another writer; the journal is idle then.
+STOOD_DOWN = "stood_down"
+# Reasons of `rotation_failures_total`: the effects that can be refused or lost, and the journal.
+JOURNAL = "journal"
+EFFECTS_THAT_FAIL = (*EFFECTS, JOURNAL)
+
+
+@dataclass(frozen=True, slots=True)
+class RotationReport:
+    """A target's rotation at one moment. Times are epoch seconds.
+
+    waiting_for: why nothing happens now, "" when all is well. problem: what keeps the rotation from working.
+    stood_down: why the Secret is left to another writer. live_keys: keys of ours that may be alive.
+    failing: attempts in a row that failed, the journal's own unreadability among them.
+    failures: effects that were refused or lost, by the effect's name. left_alone: a replaced key that is not ours, with
+    the command that deletes it. old_consumers: who still ran with the old key at the last look. next_at: when the key is
+    replaced if nothing else happens; None where no time is known.
+    """
+
+    state: State = State.IDLE
+    key_id: str | None = None
+    waiting_for: str = ""
+    problem: str = ""
+    stood_down: str = ""
+    rotations: int = 0
+    rotated_at: float | None = None
+    next_at: float | None = None
+    drilled_at: float | None = None
+    live_keys: int = 0
+    login_failures: int = 0
+    failing: int = 0
+    left_alone: str | None = None
+    left_alone_command: str = ""
+    old_consumers: tuple[str, ...] = ()
+    failures: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +60,8 @@ class TargetReport:
     """One target at one moment. Times are epoch seconds, `interval` and `timeout` seconds.
 
     told: the last verdict that could tell. problem: what is wrong with the credential's source, if anything
-    (an old value may be in use). failures_by_status: checks that could not tell, counted by status.
+    (an old value may be in use). failures_by_status: checks that could not tell, counted by status. history: what the
+    last checks found, as `core.history` has it.
     """
 
     name: str
@@ -39,6 +77,8 @@ class TargetReport:
     anonymous_access: bool | None = None
     checks: int = 0
     failures_by_status: Mapping[Status, int] = field(default_factory=dict)
+    rotation: RotationReport | None = None
+    history: bytes = b""
 
     @property
     def verified_at(self) -> float | None:
@@ -87,6 +127,27 @@ def status_json(report: TargetReport, now: float) -> dict[str, object]:
         "anonymous_access": report.anonymous_access,
         "interval_seconds": report.interval,
         "checks": report.checks,
+        "rotation": rotation_json(report.rotation) if report.rotation else None,
+    }
+
+
+def rotation_json(rotation: RotationReport) -> dict[str, object]:
+    """A target's rotation, as `/status` and `token-monitor status` show it."""
+    return {
+        "state": rotation.state.value,
+        "key_id": rotation.key_id,
+        "waiting_for": rotation.waiting_for or None,
+        "problem": rotation.problem or None,
+        "stood_down": rotation.stood_down or None,
+        "rotations": rotation.rotations,
+        "rotated_at": rfc3339(rotation.rotated_at),
+        "next_at": rfc3339(rotation.next_at),
+        "drilled_at": rfc3339(rotation.drilled_at),
+        "live_keys": rotation.live_keys,
+        "login_failures": rotation.login_failures,
+        "left_alone": rotation.left_alone,
+        "left_alone_command": rotation.left_alone_command or None,
+        "consumers_with_old_key": list(rotation.old_consumers),
     }
 
 

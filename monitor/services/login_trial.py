@@ -50,7 +50,7 @@ class LoginTrial:
 
     async def attempt(self) -> tuple[LoginFacts, Account | None]:
         """Logs in and out once. Also gives the account's page, as the session sees it."""
-        credential = await self._password.read()
+        credential = await self._password.read(ask=True)
         if credential.token is None or not credential.readable:
             return LoginFacts(None, f"not tried: {credential.problem or 'there is no password'}"), None
         password = Secret(credential.token.reveal().strip("\r\n"))

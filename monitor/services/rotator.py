@@ -1,19 +1,21 @@
 """Carries a rotation out: gather the facts, let the core decide, write the journal, do the effect, take note.
 
-Every effect that changes something is preceded by a write of the journal that only one replica can make: its version
-is compared, and its epoch counts up. Whoever loses that race looks again. Nothing here decides anything.
+Every effect that changes something is preceded by a write of the journal that only one replica can make (the core sees
+to it that the journal differs): its version is compared, and no two writes are ever the same. Whoever loses that race looks again. Nothing here decides anything.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import structlog
 
+from monitor.core.announcement import Announcement, announcements
 from monitor.core.claims import read_claims
+from monitor.core.credential import Unsendable, inspect
 from monitor.core.effects import (
-    Access,
     Conflict,
     Delete,
     Done,
@@ -22,22 +24,29 @@ from monitor.core.effects import (
     ListKeys,
     LookAtConsumers,
     Mint,
-    Minted,
     Outcome,
     Prove,
     Publish,
     Refused,
     RestartConsumers,
     Unknown,
+    effect_name,
 )
-from monitor.core.journal import Journal, JournalError, State, dump, load
+from monitor.core.journal import Journal, JournalError, Purpose, State, dump, load
 from monitor.core.model import Key, Verdict
-from monitor.core.policy import Policy
-from monitor.core.rotation import Act, Situation, Wait, decide, learn
+from monitor.core.plan import Planned, plan
+from monitor.core.policy import Policy, owner
+from monitor.core.report import JOURNAL, RotationReport
+from monitor.core.rotation.endings import delete_command
+from monitor.core.rotation.learning import learn
+from monitor.core.rotation.machine import decide
+from monitor.core.rotation.situation import Act, Situation, Wait
 from monitor.core.secret import Secret
-from monitor.core.status import Status
+from monitor.core.status import Kind, Status
+from monitor.core.text import printable
 from monitor.ports import (
     AccountKeys,
+    Announcer,
     Clock,
     ConsumerWorkloads,
     Credential,
@@ -46,7 +55,9 @@ from monitor.ports import (
     JournalStore,
     Stored,
 )
-from monitor.services.checker import Checker
+from monitor.services.account_access import AccountAccess
+from monitor.services.checker import Checker, redact
+from monitor.services.proof import Proof
 
 log = structlog.get_logger(__name__)
 
@@ -59,28 +70,43 @@ VERDICT_LASTS = 60.0
 # An effect is begun this long after its journal was written at most: a process that was stopped in between does
 # nothing late, when another one may have taken over.
 LATEST_START = 10.0
-# A new key is seen accepted this often, each time over fresh connections: replicas of Argo CD lag.
-PROOFS = 3
+# A refusal counts when it is seen this often in a row, each time over fresh connections: replicas of Argo CD lag.
+LOOKS = 3
+# A clock that was set is noticed while this process looks at least this often.
+REMEMBERED = 700.0
+# What a person asked for is tried for this long: later it would come as a surprise.
+DEMAND_LASTS = 900.0
+MAX_PROBLEM = 400
 
-
-class Nonces(Protocol):
-    """Fresh randomness for ids: URL-safe, never the same twice."""
-
-    def __call__(self) -> str:
-        """Ten or more characters of [a-z0-9]."""
-        ...
+Nonces = Callable[[], str]
 
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """What the regular checks know: the verdict, and the fingerprint of the token that it is about."""
+    """What the regular checks know: the verdict, and the fingerprint of the token that it is about.
 
-    verdict: Verdict
+    verdict: None while they are looking a second time.
+    """
+
+    verdict: Verdict | None
     fingerprint: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Gathered:
+    """The facts of one moment as the core takes them, and what the effects need."""
+
+    situation: Situation
+    stored: Stored
+    password: Secret | None
+
+
 class Rotator:
-    """Rotates the credential of one target."""
+    """Rotates the credential of one target.
+
+    nonces: fresh randomness for ids: ten or more characters of [a-z0-9], never the same twice. siblings: journals of
+    further targets with the same server and user, whose logins Argo CD counts together with ours.
+    """
 
     def __init__(
         self,
@@ -94,6 +120,8 @@ class Rotator:
         password: CredentialSource | None,
         consumers: ConsumerWorkloads | None,
         nonces: Nonces,
+        announcer: Announcer | None = None,
+        siblings: Sequence[JournalStore] = (),
     ) -> None:
         self.name = name
         self.policy = policy
@@ -102,16 +130,64 @@ class Rotator:
         self.problem = ""
         self._clock = clock
         self._checker = checker
-        self._keys = keys
+        self._access = AccountAccess(keys, clock, siblings)
+        self._proof = Proof(checker)
         self._store = store
         self._journals = journals
         self._password = password
         self._consumers = consumers
         self._nonces = nonces
-        self._session: Secret | None = None
+        self._announcer = announcer
+        self._by = nonces()
+        self._failures: Counter[str] = Counter()
+        self._unreadable = 0
+        self._news: list[Announcement] = []
+        self._looked: tuple[float, float] | None = None
+        self._demanded_at: float | None = None
 
-    async def advance(self, sight: Sight | None = None, *, demanded: bool = False) -> float:
-        """Does all that can be done now. Returns when to come back (epoch seconds)."""
+    def demand(self) -> None:
+        """A person asks for a new key: `advance` tries for some minutes, until a rotation begins."""
+        self._demanded_at = self._clock.monotonic()
+
+    def report(self) -> RotationReport:
+        """What people are told of this rotation."""
+        journal = self.journal or Journal()
+        left = journal.left_alone
+        return RotationReport(
+            state=journal.state,
+            key_id=journal.key_id,
+            waiting_for=printable(self.waiting_for, MAX_PROBLEM),
+            problem=printable(self.problem or journal.error or journal.not_restarted, MAX_PROBLEM),
+            stood_down=journal.stood_down,
+            rotations=journal.rotations,
+            rotated_at=journal.rotated_at,
+            drilled_at=journal.drilled_at,
+            live_keys=len(journal.owned),
+            login_failures=journal.logins.total,
+            failing=journal.failures + self._unreadable,
+            left_alone=left,
+            left_alone_command=delete_command(journal.left_account, left) if left else "",
+            old_consumers=journal.old_consumers,
+            failures=dict(self._failures),
+        )
+
+    async def plan(self) -> tuple[Planned, ...]:
+        """What a rotation would do now, if a person asked for it. Only looks; `problem` says why it could not."""
+        loaded = await self._load()
+        if loaded is None:
+            return ()
+        return plan((await self._gather(loaded[0], None, None, demanded=True)).situation)
+
+    async def advance(
+        self, sight: Sight | None = None, *, demanded: bool = False, leads: Callable[[], bool] = lambda: True
+    ) -> float:
+        """Does all that can be done now. Returns when to come back (epoch seconds).
+
+        sight: what the regular checks know; None where there are none. demanded: a person asks for a new key.
+        leads: whether an effect may begin now; what was begun before stays in the journal for whoever leads then.
+        """
+        if demanded:
+            self.demand()
         listed: tuple[Key, ...] | None = None
         try:
             for _ in range(MAX_STEPS):
@@ -119,82 +195,124 @@ class Rotator:
                 if loaded is None:
                     return self._clock.now() + UNREADABLE
                 journal, version = loaded
-                situation, stored, password = await self._situation(journal, sight, listed, demanded=demanded)
-                step = decide(situation)
+                gathered = await self._gather(journal, sight, listed, demanded=self._is_demanded())
+                step = decide(gathered.situation)
                 if isinstance(step, Wait):
                     self.waiting_for = step.why
                     return step.until
-                demanded = demanded and step.journal.state is State.IDLE
-                outcome = await self._act(step, version, stored, password)
+                if not leads():
+                    self.waiting_for = "another replica of the monitor leads"
+                    return self._clock.now() + RETRY
+                self.waiting_for = ""
+                outcome = await self._act(step, version, gathered)
+                await self._announce()
                 if outcome is None:
                     return self._clock.now() + RETRY
+                if step.journal.state is not State.IDLE and step.journal.purpose is Purpose.REPLACE:
+                    self._demanded_at = None
                 listed = outcome.keys if isinstance(outcome, Listed) else None
             log.error("a rotation turns in circles", target=self.name)
             return self._clock.now() + UNREADABLE
         finally:
-            await self._end_session()
+            await self._access.close()
+
+    def _is_demanded(self) -> bool:
+        return self._demanded_at is not None and self._clock.monotonic() - self._demanded_at < DEMAND_LASTS
 
     async def _load(self) -> tuple[Journal, str | None] | None:
         found = await self._journals.read()
-        if isinstance(found, Unknown):
-            self.problem = f"the journal cannot be read: {found.why}"
-            return None
         try:
+            if isinstance(found, Unknown):
+                raise JournalError(f"the journal cannot be read, so nothing is rotated: {found.why}")
             self.journal = load(found[0])
         except JournalError as error:
-            self.problem = str(error)
+            self.problem = printable(f"journal of {self.name}: {error}", MAX_PROBLEM)
+            self.waiting_for = self.problem
+            self._unreadable += 1
+            self._failures[JOURNAL] += 1
             return None
-        self.problem = ""
+        self.problem, self._unreadable = "", 0
         return self.journal, found[1]
 
-    async def _situation(
+    async def _gather(
         self, journal: Journal, sight: Sight | None, listed: tuple[Key, ...] | None, *, demanded: bool
-    ) -> tuple[Situation, Stored, Credential | None]:
+    ) -> _Gathered:
         stored = _trimmed(await self._store.read())
-        password = await self._password.read() if self._password is not None else None
+        password = await self._read_password()
         status = await self._status(journal, stored, sight)
-        claims = read_claims(stored.token.reveal()) if stored.token else None
-        return (
-            Situation(
-                now=self._clock.now(),
-                journal=journal,
-                policy=self.policy,
-                token=stored.token,
-                token_id=claims.token_id if claims else None,
-                version=stored.version,
-                status=status,
-                readable=stored.readable,
-                issued_at=claims.issued_at if claims else None,
-                expires_at=claims.expires_at if claims else None,
-                keys=listed,
-                writer=stored.writer,
-                nonce=self._nonces(),
-                password=password.token.fingerprint() if password and password.token else None,
-                demanded=demanded,
-            ),
-            stored,
-            password,
+        claims = read_claims(stored.token.reveal() if stored.token else "")
+        account, unrenewable = owner(self.policy, claims, works=status is not None and status.accepted is True)
+        may_log_in = self.policy.by_password and status is not None and status.accepted is False
+        situation = Situation(
+            now=self._clock.now(),
+            journal=journal,
+            policy=self.policy,
+            token=stored.token,
+            token_id=claims.token_id,
+            version=stored.version,
+            status=status,
+            nonce=self._nonces(),
+            account=account,
+            unrenewable=unrenewable,
+            token_account=claims.account if claims.capability == "apiKey" else None,
+            readable=stored.readable,
+            issued_at=claims.issued_at,
+            expires_at=claims.expires_at,
+            keys=listed,
+            writer=stored.writer,
+            password=password.fingerprint() if password else None,
+            other_logins=await self._access.other_logins() if may_log_in else (),
+            demanded=demanded,
+            leap=self._leap(),
         )
+        return _Gathered(situation, stored, password)
+
+    async def _read_password(self) -> Secret | None:
+        """The present password; one that is only remembered is not tried: each wrong one counts."""
+        found = await self._password.read() if self._password is not None else None
+        if found is None or not found.readable or found.token is None:
+            return None
+        return Secret(found.token.reveal().strip("\r\n")) or None
 
     async def _status(self, journal: Journal, stored: Stored, sight: Sight | None) -> Status | None:
         """The verdict on the very token in the Secret; None where it is not known."""
         if not stored.readable:
             return None
-        if stored.token is None:
-            return Status.MISSING
+        token = inspect(stored.token)
         if sight is not None and journal.state is State.IDLE:
-            if sight.fingerprint != stored.token.fingerprint() or sight.verdict.status is Status.PENDING:
+            fingerprint = None if isinstance(token, Unsendable) else token.fingerprint()
+            if sight.verdict is None or sight.fingerprint != fingerprint or sight.verdict.status is Status.PENDING:
                 return None  # the regular checks will come to this token, with their second look
             if abs(self._clock.now() - sight.verdict.checked_at) <= VERDICT_LASTS:
                 return sight.verdict.status
-        checked = await self._checker.check(full=False, fresh=True, credential=Credential(stored.token))
-        return checked.verdict.status
+        if isinstance(token, Unsendable):
+            return token.status
+        return await self._look(token)
 
-    async def _act(self, step: Act, version: str | None, stored: Stored, password: Credential | None) -> Outcome | None:
+    async def _look(self, token: Secret) -> Status | None:
+        seen: Status | None = None
+        for _ in range(LOOKS):
+            seen = (await self._checker.check(full=False, fresh=True, credential=Credential(token))).verdict.status
+            if seen.kind is not Kind.REFUSED:
+                return seen
+        return seen
+
+    def _leap(self) -> float:
+        """By how much the clock of the day went further than time itself since the last look.
+
+        After a long pause it is not asked: another replica may have taken that in long ago.
+        """
+        now, monotonic = self._clock.now(), self._clock.monotonic()
+        before, self._looked = self._looked, (now, monotonic)
+        if before is None or monotonic - before[1] > REMEMBERED:
+            return 0.0
+        return (now - before[0]) - (monotonic - before[1])
+
+    async def _act(self, step: Act, version: str | None, gathered: _Gathered) -> Outcome | None:
         """Journal first, then the effect, then what came of it. None: somebody else was faster, or no answer."""
         journal, effect = step.journal, step.effect
         began = self._clock.monotonic()
-        if effect is None or journal != self.journal or _changes_something(effect):
+        if effect is None or journal != self.journal:
             written = await self._write(journal, version)
             if written is None:
                 return None
@@ -203,7 +321,8 @@ class Rotator:
             return Done()
         if self._clock.monotonic() - began > LATEST_START:
             return None  # what was to be done is looked at again, as after a crash
-        outcome = await self._do(effect, stored, password)
+        self._access.use(gathered.stored.token, gathered.password, journal.logins)
+        outcome = self._without_secrets(await self._do(effect, gathered), journal, gathered)
         log.info(
             "rotation",
             target=self.name,
@@ -212,102 +331,66 @@ class Rotator:
             outcome=type(outcome).__name__,
             why=getattr(outcome, "why", ""),
         )
-        used = password.token.fingerprint() if password and password.token else None
-        logged_in = self._session is not None
-        learned = learn(journal, effect, outcome, self._clock.now(), used, logged_in=logged_in)
+        if isinstance(outcome, Refused | Unknown):
+            self._failures[effect_name(effect)] += 1
+        used = gathered.situation.password
+        learned = learn(journal, effect, outcome, self._clock.now(), used, logged_in=self._access.logged_in)
         if learned != journal and await self._write(learned, version) is None:
             return None
         return outcome
 
     async def _write(self, journal: Journal, version: str | None) -> tuple[Journal, str] | None:
-        counted = replace(journal, epoch=journal.epoch + 1)
-        result = await self._journals.write(dump(counted), version)
-        if isinstance(result, str):
-            self.journal = counted
-            return counted, result
-        if not isinstance(result, Conflict):
-            self.problem = f"the journal cannot be written: {result.why}"
-        return None
+        counted = replace(journal, epoch=journal.epoch + 1, by=self._by)
+        text = dump(counted)
+        result = await self._journals.write(text, version)
+        if isinstance(result, Unknown):
+            # No two writes are the same: what is found there is ours, or somebody else's.
+            found = await self._journals.read()
+            if isinstance(found, tuple) and found[0] == text and found[1] is not None:
+                result = found[1]
+        if not isinstance(result, str):
+            if not isinstance(result, Conflict):
+                self.problem = printable(f"the journal cannot be written: {result.why}", MAX_PROBLEM)
+                self._failures[JOURNAL] += 1
+            return None
+        if self.journal is not None:
+            self._news += announcements(self.journal, counted, self.name)
+        self.journal = counted
+        return counted, result
 
-    async def _do(self, effect: Effect, stored: Stored, password: Credential | None) -> Outcome:
+    async def _announce(self) -> None:
+        news, self._news = self._news, []
+        if self._announcer is not None:
+            for announcement in news:
+                await self._announcer.announce(announcement)
+
+    async def _do(self, effect: Effect, gathered: _Gathered) -> Outcome:
         match effect:
             case Prove(token):
-                return await self._prove(token)
+                return await self._proof.of(token, gathered.stored.token, accepted=gathered.situation.accepted)
             case Publish(token, version):
                 return await self._store.write(token, version)
             case RestartConsumers(key_id):
                 return await self._consumers.restart(key_id) if self._consumers else Done()
             case LookAtConsumers(key_id, since):
                 return await self._consumers.look(key_id, since) if self._consumers else Unknown("nobody to look at")
-            case Delete(key_id):
+            case Delete(_, key_id):
                 # The last moment to see that somebody has put this very key back into the Secret.
                 seen = _trimmed(await self._store.read())
                 if not seen.readable or (seen.token and read_claims(seen.token.reveal()).token_id == key_id):
                     return Conflict()
-                return await self._with_access(effect, stored, password)
+                return await self._access.do(effect)
             case Mint() | ListKeys():
-                return await self._with_access(effect, stored, password)
+                return await self._access.do(effect)
 
-    async def _with_access(
-        self, effect: Mint | ListKeys | Delete, stored: Stored, password: Credential | None
-    ) -> Outcome:
-        token = stored.token
-        if effect.access is Access.LOGIN:
-            opened = await self._open_session(password)
-            if not isinstance(opened, Secret):
-                return opened
-            token = opened
-        if token is None:
-            return Unknown("there is no token to reach the account with")
-        account = self.policy.account
-        match effect:
-            case Mint(key_id, expires_in):
-                return await self._keys.mint(account, key_id, expires_in, token)
-            case ListKeys():
-                return await self._keys.keys(account, token)
-            case Delete(key_id):
-                return await self._delete(key_id, token)
-
-    async def _delete(self, key_id: str, token: Secret) -> Outcome:
-        outcome = await self._keys.delete(self.policy.account, key_id, token)
-        if not isinstance(outcome, Done):
+    def _without_secrets(self, outcome: Outcome, journal: Journal, gathered: _Gathered) -> Outcome:
+        """A server may echo what it was sent; no part of a token or password gets into the journal or the log."""
+        if not isinstance(outcome, Refused | Unknown):
             return outcome
-        listed = await self._keys.keys(self.policy.account, token)
-        if isinstance(listed, Listed) and any(key.id == key_id for key in listed.keys):
-            return Unknown("the key is still listed")
-        return outcome
-
-    async def _prove(self, token: Secret) -> Outcome:
-        """Accepted, as the right account, the control refused. A permission that lacks is the account's, not the key's:
-
-        withholding the key would only let the old one end.
-        """
-        checked = None
-        for _ in range(PROOFS):
-            full = checked is None
-            checked = await self._checker.check(full=full, fresh=True, last=checked, credential=Credential(token))
-            verdict = checked.verdict
-            if verdict.accepted is None or (verdict.accepted and full and not checked.proven):
-                return Unknown(verdict.cause)
-            if not verdict.accepted or verdict.status is Status.WRONG_ACCOUNT:
-                return Refused(verdict.cause)
-        return Done()
-
-    async def _open_session(self, password: Credential | None) -> Secret | Refused | Unknown:
-        if self._session is not None:
-            return self._session
-        if password is None or password.token is None:
-            return Unknown("there is no password")
-        opened = await self._keys.login(self.policy.account, Secret(password.token.reveal().strip("\r\n")))
-        if not isinstance(opened, Minted):
-            return opened
-        self._session = opened.token
-        return opened.token
-
-    async def _end_session(self) -> None:
-        session, self._session = self._session, None
-        if session is not None:
-            await self._keys.logout(session)
+        why = outcome.why
+        for secret in (journal.token, gathered.stored.token, gathered.password, *self._access.sessions):
+            why = redact(why, secret.reveal()) if secret else why
+        return replace(outcome, why=why)
 
 
 def _trimmed(stored: Stored) -> Stored:
@@ -316,7 +399,3 @@ def _trimmed(stored: Stored) -> Stored:
         return stored
     value = stored.token.reveal().strip()
     return replace(stored, token=Secret(value) if value else None)
-
-
-def _changes_something(effect: Effect) -> bool:
-    return isinstance(effect, Mint | Delete | Publish | RestartConsumers)

@@ -78,7 +78,7 @@ def test_status_json_is_the_check_and_what_is_known_over_time() -> None:
     assert list(found)[:12] == KEYS.split()
     assert list(found)[12:] == [
         "since", "verified_at", "fresh", "healthy", "mode", "credential", "problem", "anonymous_access",
-        "interval_seconds", "checks",
+        "interval_seconds", "checks", "rotation",
     ]  # fmt: skip
     assert (found["since"], found["problem"], found["mode"]) == (rfc3339(AT - 5), None, "token")
 

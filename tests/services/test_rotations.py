@@ -1,0 +1,380 @@
+"""All rotations of a process: which run when, how many at once, and that none harms another; then the whole in one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+
+import pytest
+import structlog
+from monitor.core.status import Status
+from monitor.services.checker import Checker
+from monitor.services.fleet import Fleet, Target
+from monitor.services.rotations import AFTER_DEFECT, LONGEST_PAUSE, MAX_AT_ONCE, Rotations
+from monitor.services.rotator import Rotator, Sight
+
+from tests.services.fleet_driver import VirtualLoop
+from tests.services.rotation_outside import HOUR, PASSWORD, WorldClock
+from tests.services.rotation_process import Ports
+from tests.services.rotation_stories import policy
+from tests.services.rotation_world import World, in_a_world, quietly
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    with quietly():
+        yield
+
+
+class FakeRotator:
+    """Takes `lasts` seconds, and comes back after `pause`; what it was called with is in `runs`."""
+
+    def __init__(self, clock: WorldClock, lasts: float = 1.0, pause: float = 60.0) -> None:
+        self.clock = clock
+        self.lasts = lasts
+        self.pause = pause
+        self.runs: list[tuple[float, Sight | None]] = []
+        self.demands = 0
+        self.defect: Exception | None = None
+        self.cancelled = False
+        self.running = 0
+
+    def demand(self) -> None:
+        self.demands += 1
+
+    async def advance(self, sight: Sight | None, *, leads: Callable[[], bool]) -> float:
+        self.runs.append((self.clock.monotonic(), sight))
+        self.running += 1
+        assert self.running == 1, "the same rotation runs twice at once"
+        try:
+            await asyncio.sleep(self.lasts)
+            if self.defect is not None:
+                raise self.defect
+        except asyncio.CancelledError:
+            self.cancelled = True
+            raise
+        finally:
+            self.running -= 1
+        return self.clock.now() + self.pause
+
+
+class Stage:
+    """Rotations with a driver that ticks ten times a second."""
+
+    def __init__(self, loop: VirtualLoop) -> None:
+        self.clock = WorldClock(loop)
+        self.leads = True
+        self.sights: dict[str, Sight] = {}
+        self.rotations = Rotations(self.clock, self.sights.get, lambda: self.leads)
+        self.most_at_once = 0
+
+    def rotators(self, count: int, **settings: float) -> list[FakeRotator]:
+        made = [FakeRotator(self.clock, **settings) for _ in range(count)]
+        self.rotations.set_rotators({f"t{n}": cast("Rotator", rotator) for n, rotator in enumerate(made)})
+        return made
+
+    async def until(self, moment: float) -> None:
+        while self.clock.monotonic() < moment:
+            await self.rotations.tick()
+            self.most_at_once = max(self.most_at_once, len(self.rotations._running))
+            await asyncio.sleep(0.1)
+
+
+@contextmanager
+def on_a_stage() -> Iterator[tuple[Stage, Callable[[Any], None]]]:
+    loop = VirtualLoop()
+    try:
+        asyncio.set_event_loop(loop)
+        yield Stage(loop), loop.run_until_complete
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
+
+
+def test_only_some_run_at_once_and_every_one_comes_to_its_turn() -> None:
+    with on_a_stage() as (stage, run):
+        made = stage.rotators(35, lasts=2.0)
+        run(stage.until(10.0))
+        assert stage.most_at_once == MAX_AT_ONCE
+        assert all(len(rotator.runs) == 1 for rotator in made)
+
+
+def test_one_that_is_slow_holds_up_no_other() -> None:
+    with on_a_stage() as (stage, run):
+        made = stage.rotators(3, pause=5.0)
+        made[0].lasts = 1000.0
+        run(stage.until(60.0))
+        assert len(made[0].runs) == 1
+        assert all(len(rotator.runs) >= 9 for rotator in made[1:])
+
+
+def test_it_comes_back_when_the_rotation_asked_for_it() -> None:
+    with on_a_stage() as (stage, run):
+        (one,) = stage.rotators(1, lasts=1.0, pause=60.0)
+        run(stage.until(200.0))
+        assert [round(at) for at, _ in one.runs] == [0, 61, 122, 183]
+
+
+def test_a_change_wakes_it_once_the_change_has_settled() -> None:
+    with on_a_stage() as (stage, run):
+        one, other = stage.rotators(2, lasts=0.1, pause=250.0)
+        run(stage.until(10.0))
+        stage.rotations.wake("t0")
+        stage.rotations.wake("t0")
+        stage.rotations.wake("nobody")
+        run(stage.until(10.4))
+        assert len(one.runs) == 1
+        run(stage.until(20.0))
+        assert (len(one.runs), len(other.runs)) == (2, 1)
+
+
+def test_a_change_in_the_midst_of_a_rotation_is_looked_at_after_it() -> None:
+    with on_a_stage() as (stage, run):
+        (one,) = stage.rotators(1, lasts=5.0, pause=250.0)
+        run(stage.until(2.0))
+        stage.rotations.wake("t0")
+        run(stage.until(30.0))
+        assert [round(at) for at, _ in one.runs] == [0, 5]
+
+
+def test_a_person_who_asks_wakes_it() -> None:
+    with on_a_stage() as (stage, run):
+        one, other = stage.rotators(2, pause=250.0)
+        run(stage.until(10.0))
+        stage.rotations.demand("t0")
+        stage.rotations.demand("nobody")
+        run(stage.until(12.0))
+        assert (one.demands, other.demands) == (1, 0)
+        assert (len(one.runs), len(other.runs)) == (2, 1)
+
+
+def test_who_does_not_lead_begins_nothing() -> None:
+    with on_a_stage() as (stage, run):
+        (one,) = stage.rotators(1, pause=5.0)
+        stage.leads = False
+        run(stage.until(60.0))
+        assert one.runs == []
+        stage.leads = True
+        run(stage.until(61.0))
+        assert len(one.runs) == 1
+
+
+def test_what_runs_is_told_whether_it_leads_and_is_not_cut_off() -> None:
+    with on_a_stage() as (stage, run):
+        (one,) = stage.rotators(1, lasts=5.0)
+        run(stage.until(1.0))
+        stage.leads = False
+        run(stage.until(20.0))
+        assert not one.cancelled
+        assert len(one.runs) == 1
+
+
+def test_a_defect_in_one_harms_no_other_and_is_tried_again_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    with on_a_stage() as (stage, run):
+        broken, sound = stage.rotators(2, pause=10.0)
+        broken.defect = ZeroDivisionError("a defect")
+        run(stage.until(AFTER_DEFECT + 10.0))
+        assert len(broken.runs) == 2
+        assert len(sound.runs) >= 6
+
+
+def test_while_the_checks_look_twice_the_rotation_is_told_so() -> None:
+    with on_a_stage() as (stage, run):
+        (one,) = stage.rotators(1, pause=5.0)
+        run(stage.until(1.0))
+        stage.sights["t0"] = seen = Sight(None, "f")
+        run(stage.until(10.0))
+        assert [sight for _, sight in one.runs] == [Sight(None, None), seen]
+
+
+@pytest.mark.parametrize("by", [-86_400.0, 86_400.0])
+def test_a_clock_that_is_set_delays_no_rotation_for_long(by: float) -> None:
+    with on_a_stage() as (stage, run):
+        (one,) = stage.rotators(1, lasts=1.0, pause=60.0)
+        run(stage.until(0.5))
+        stage.clock.wrong_by = by
+        run(stage.until(LONGEST_PAUSE + 65.0))
+        assert len(one.runs) >= 2
+
+
+def test_however_long_it_would_wait_it_is_looked_at_every_five_minutes() -> None:
+    with on_a_stage() as (stage, run):
+        (one,) = stage.rotators(1, pause=10 * 86_400.0)
+        run(stage.until(3 * LONGEST_PAUSE))
+        assert len(one.runs) == 3
+
+
+def test_a_new_configuration_keeps_what_is_unchanged_and_leaves_what_runs_to_its_end() -> None:
+    with on_a_stage() as (stage, run):
+        kept, replaced, removed = stage.rotators(3, lasts=5.0, pause=250.0)
+        run(stage.until(1.0))
+        new = FakeRotator(stage.clock, lasts=1.0, pause=250.0)
+        stage.rotations.set_rotators({"t0": cast("Rotator", kept), "t1": cast("Rotator", new)})
+        assert stage.rotations.rotator("t1") is cast("Rotator", new)
+        assert stage.rotations.rotator("t2") is None
+        run(stage.until(60.0))
+        assert not any(rotator.cancelled for rotator in (kept, replaced, removed))
+        assert [len(rotator.runs) for rotator in (kept, replaced, removed, new)] == [1, 1, 1, 1]
+        assert new.runs[0][0] >= 5.0
+
+
+def test_at_the_end_what_runs_is_asked_to_end_and_waited_for() -> None:
+    with on_a_stage() as (stage, run):
+        one, _ = stage.rotators(2, lasts=50.0)
+        run(stage.until(1.0))
+        run(stage.rotations.close(1.0))
+        assert one.cancelled
+        run(stage.until(10.0))
+        assert len(one.runs) == 1
+        assert stage.rotations.report("t0") is None
+
+
+# --- checks and rotation together ------------------------------------------------------------------------------------------------
+
+
+class Whole:
+    """Checks and rotation of one target, as the daemon wires them."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.process = world.start()
+        self.rotator = self.process.rotator
+        self.fleet = Fleet(world.clock, lambda: 0.5, self, lambda: None)
+        self.rotations = Rotations(world.clock, self.fleet.sight, lambda: True)
+        self.shown: list[Status] = []
+        self.checks = 0
+        ports = Ports(self.process)
+        checker = Checker(ports, ports, world.expected, world.clock)
+        target = Target("production", "https://argocd.example", world.expected, 15.0, 300.0, 10.0, checker, settings=1)
+        self.fleet.set_targets([target])
+        self.rotations.set_rotators({"production": self.rotator})
+
+    def checked(self, name: str, checked: object, lateness: float) -> None:
+        self.checks += 1
+        report = self.fleet.report(name)
+        assert report is not None
+        if not self.shown or self.shown[-1] is not report.verdict.status:
+            self.shown.append(report.verdict.status)
+            self.rotations.wake(name)
+
+    async def run(self, seconds: float) -> None:
+        end = self.world.clock.monotonic() + seconds
+        while self.world.clock.monotonic() < end:
+            await self.fleet.dispatch()
+            await self.rotations.tick()
+            await asyncio.sleep(0.2)
+
+
+def test_a_revocation_is_mended_seconds_after_the_checks_confirmed_it() -> None:
+    async def tell(world: World) -> None:
+        world.hand_made()
+        whole = Whole(world)
+        await whole.run(60.0)
+        assert whole.shown == [Status.VALID]
+        world.revoke()
+        await whole.run(25.0)
+        assert world.in_order()
+        await whole.run(20.0)
+        assert whole.shown == [Status.VALID, Status.REVOKED, Status.VALID]
+        await whole.run(120.0)
+        assert world.at_rest()
+        assert len(world.used_ids) == 1
+
+    in_a_world(tell, policy=policy())
+
+
+def test_throughout_rotations_on_demand_nothing_but_valid_is_shown() -> None:
+    async def tell(world: World) -> None:
+        world.hand_made()
+        await asyncio.sleep(20.0)
+        whole = Whole(world)
+        await whole.run(30.0)
+        for _ in range(3):
+            whole.rotations.demand("production")
+            await whole.run(150.0)
+        assert whole.shown == [Status.VALID]
+        assert world.journal().rotations == 3
+
+    in_a_world(tell, policy=policy(), lags=(0.0, 14.0))
+
+
+def test_the_first_key_comes_without_anybody_asking() -> None:
+    async def tell(world: World) -> None:
+        whole = Whole(world)
+        await whole.run(60.0)
+        assert world.in_order()
+        assert whole.shown[-1] is Status.VALID
+        report = whole.rotations.report("production")
+        assert report is not None
+        assert (report.live_keys, report.problem) == (1, "")
+
+    in_a_world(tell, policy=policy())
+
+
+@pytest.mark.parametrize("password", [PASSWORD, "wrong"], ids=["mended", "not mended"])
+def test_the_secret_holds_an_accepted_token_or_the_refusal_is_shown_within_two_intervals_and_thirty_seconds(
+    password: str,
+) -> None:
+    async def tell(world: World) -> None:
+        world.tell_password(password)
+        world.hand_made()
+        whole = Whole(world)
+        await whole.run(60.0)
+        for harm in (world.revoke, lambda: world.secret.put("garbage", "kubectl"), world.secret.remove):
+            harm()
+            broken_since = world.clock.monotonic()
+            for _ in range(300):
+                await whole.run(1.0)
+                if world.in_order():
+                    broken_since = world.clock.monotonic()
+                elif world.clock.monotonic() - broken_since > 2 * 15.0 + 30.0:
+                    assert whole.shown[-1].accepted is False
+            assert world.in_order() is (password == PASSWORD)
+
+    in_a_world(tell, policy=policy())
+
+
+def test_in_the_steady_state_a_rotation_costs_a_few_reads_every_five_minutes() -> None:
+    async def tell(world: World) -> None:
+        whole = Whole(world)
+        await whole.run(HOUR / 4)
+        calls = len([call for call in whole.process.calls if not call.startswith("ask")])
+        await whole.run(HOUR)
+        more = [call for call in whole.process.calls if not call.startswith("ask")][calls:]
+        assert len(more) <= 13 * 3
+        assert all(call.startswith("read") for call in more)
+
+    in_a_world(tell, policy=policy())
+
+
+def test_what_a_rotation_does_is_logged_without_any_secret() -> None:
+    async def tell(world: World) -> None:
+        with structlog.testing.capture_logs() as logs:
+            await world.run(HOUR, over=lambda: True)
+        assert {line["did"] for line in logs if line["event"] == "rotation"} >= {"Mint", "Prove", "Publish"}
+        told = str(logs)
+        assert world.secret.value is not None
+        assert world.secret.value not in told
+        assert world.password.value not in told
+        assert world.secret.value.rsplit(".", 1)[1] not in told
+
+    in_a_world(tell, policy=policy())
+
+
+@pytest.mark.parametrize("broken", [False, True], ids=["a valid key", "no key"])
+def test_a_plan_shows_the_steps_and_changes_nothing(broken: bool) -> None:
+    async def tell(world: World) -> None:
+        if not broken:
+            world.hand_made()
+        process = world.start()
+        before = world.secret.version, world.journal_place.version, world.live_keys()
+        words = [line.words for line in await process.rotator.plan()]
+        assert words[0].startswith("make the key tm-")
+        assert words[0].endswith("by a login with the password" if broken else "by the live key")
+        assert any(line.startswith("write the new token") for line in words)
+        assert (world.secret.version, world.journal_place.version, world.live_keys()) == before
+        assert not any(call.startswith(("POST", "DELETE", "write")) for call in process.calls)
+
+    in_a_world(tell, policy=policy())
