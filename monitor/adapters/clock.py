@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 
 
 class SystemClock:
-    """Wall clock for what people read; the event loop's clock for what is planned."""
+    """Wall clock for what people read; a clock that never goes back for what is planned and measured.
+
+    Not the event loop's own time: uvloop's has milliseconds and stands still while a callback runs.
+    """
 
     def now(self) -> float:
         """Epoch seconds. Jumps when the machine's clock is set."""
         return time.time()
 
     def monotonic(self) -> float:
-        """Seconds of the running event loop (or of the system, outside of one)."""
-        try:
-            return asyncio.get_running_loop().time()
-        except RuntimeError:
-            return time.monotonic()
+        """Seconds since some start; never goes back."""
+        return time.monotonic()
