@@ -27,7 +27,7 @@ from prometheus_client import (
     generate_latest,
 )
 
-from monitor.core.report import TargetReport
+from monitor.core.report import EFFECTS_THAT_FAIL, STOOD_DOWN, RotationReport, TargetReport
 from monitor.core.status import Kind, Status
 from monitor.core.text import printable
 
@@ -90,6 +90,23 @@ def _failures(report: TargetReport) -> Iterable[Sample]:
     return [((status.value,), float(failures.get(status, 0))) for status in CANNOT_TELL]
 
 
+def _rotation(samples: Callable[[RotationReport], Iterable[Sample]]) -> Samples:
+    """Samples of a target's rotation; none where nothing is rotated."""
+
+    def of(report: TargetReport) -> Iterable[Sample]:
+        return () if report.rotation is None else samples(report.rotation)
+
+    return of
+
+
+def _rotation_failures(rotation: RotationReport) -> Iterable[Sample]:
+    return [((reason,), float(rotation.failures.get(reason, 0))) for reason in EFFECTS_THAT_FAIL]
+
+
+def _rotation_state(rotation: RotationReport) -> Iterable[Sample]:
+    return [((STOOD_DOWN if rotation.stood_down else rotation.state.value,), 1.0)]
+
+
 def _known(value: float | None) -> Iterable[Sample]:
     """No series while the value is not known."""
     return () if value is None else [((), float(value))]
@@ -115,6 +132,18 @@ METRICS: tuple[Metric, ...] = (
         Type.HISTOGRAM,
         "How much later than due a check started. When this grows, the monitor itself lacks CPU.",
         buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0, 60.0),
+    ),
+    Metric(
+        "notifications_total",
+        Type.COUNTER,
+        "Requests with alerts that were sent to an Alertmanager directly.",
+        ("alertmanager",),
+    ),
+    Metric(
+        "notification_failures_total",
+        Type.COUNTER,
+        "Requests with alerts that an Alertmanager did not take, wholly or in part.",
+        ("alertmanager",),
     ),
     Metric(
         "token_info",
@@ -179,6 +208,62 @@ METRICS: tuple[Metric, ...] = (
         ("target",),
         of=lambda report: _known(report.anonymous_access),
     ),
+    Metric(
+        "rotations_total",
+        Type.COUNTER,
+        "Keys that were replaced, from the first one that the journal knows.",
+        ("target",),
+        of=_rotation(lambda rotation: _known(rotation.rotations)),
+    ),
+    Metric(
+        "rotation_failures_total",
+        Type.COUNTER,
+        "Steps of rotations that were refused or got no answer, by the step.",
+        ("target", "reason"),
+        of=_rotation(_rotation_failures),
+    ),
+    Metric(
+        "rotation_consecutive_failures",
+        Type.GAUGE,
+        "Attempts to rotate that failed in a row, kept across restarts; 0 when the last one succeeded.",
+        ("target",),
+        of=_rotation(lambda rotation: _known(rotation.failing)),
+    ),
+    Metric(
+        "rotation_state",
+        Type.GAUGE,
+        "1 for the present state of the rotation (stood_down: another writer has the Secret); others have no series.",
+        ("target", "state"),
+        of=_rotation(_rotation_state),
+    ),
+    Metric(
+        "rotation_last_success_timestamp_seconds",
+        Type.GAUGE,
+        "When a key was last replaced and its predecessor retired.",
+        ("target",),
+        of=_rotation(lambda rotation: _known(rotation.rotated_at)),
+    ),
+    Metric(
+        "rotation_drill_last_success_timestamp_seconds",
+        Type.GAUGE,
+        "When a fire drill last made, proved and deleted a key.",
+        ("target",),
+        of=_rotation(lambda rotation: _known(rotation.drilled_at)),
+    ),
+    Metric(
+        "live_keys",
+        Type.GAUGE,
+        "Keys on the account that the monitor made and that may be alive.",
+        ("target",),
+        of=_rotation(lambda rotation: _known(rotation.live_keys)),
+    ),
+    Metric(
+        "login_failures_total",
+        Type.COUNTER,
+        "Logins that Argo CD refused or whose answer was lost, kept across restarts.",
+        ("target",),
+        of=_rotation(lambda rotation: _known(rotation.login_failures)),
+    ),
 )
 TARGET_METRICS = tuple(metric for metric in METRICS if metric.of is not None)
 OWN_METRICS = tuple(metric for metric in METRICS if metric.of is None)
@@ -218,6 +303,8 @@ class Metrics:
         self._reload = _gauge(own["config_last_reload_successful"])
         self._duration = _histogram(own["check_duration_seconds"])
         self._lateness = _histogram(own["schedule_lateness_seconds"])
+        self._notifications = _counter(own["notifications_total"])
+        self._notification_failures = _counter(own["notification_failures_total"])
         _gauge(own["build_info"]).labels(version).set(1)
         self.reloaded(successful=True)  # without a readable configuration the process would not be here
 
@@ -233,6 +320,18 @@ class Metrics:
     def reloaded(self, *, successful: bool) -> None:
         """After each reading of the configuration."""
         self._reload.set(1 if successful else 0)
+
+    def expect_notifications(self, alertmanagers: Iterable[str]) -> None:
+        """Starts the counters of each at zero: a series that appears with its first failure shows no increase."""
+        for name in alertmanagers:
+            self._notifications.labels(name)
+            self._notification_failures.labels(name)
+
+    def notified(self, alertmanager: str, *, accepted: bool) -> None:
+        """After each request with alerts (`monitor.services.notifier.Counter`)."""
+        self._notifications.labels(alertmanager).inc()
+        if not accepted:
+            self._notification_failures.labels(alertmanager).inc()
 
     async def render(self) -> bytes:
         """The text of a scrape. Scrapes at the same time share one rendering."""
@@ -316,6 +415,12 @@ def _registered(metric: Metric, registry: CollectorRegistry) -> Counter | Gauge 
             return Gauge(metric.full_name, metric.help, metric.labels, registry=registry)
         case Type.HISTOGRAM:
             return Histogram(metric.full_name, metric.help, metric.labels, buckets=metric.buckets, registry=registry)
+
+
+def _counter(instrument: Counter | Gauge | Histogram) -> Counter:
+    if not isinstance(instrument, Counter):
+        raise TypeError(f"{instrument} is declared as something else than a counter")
+    return instrument
 
 
 def _gauge(instrument: Counter | Gauge | Histogram) -> Gauge:

@@ -61,8 +61,11 @@ class CredentialSource(Protocol):
         """The place in words, for causes and remedies: `Secret codefresh/argocd-token, key token`."""
         ...
 
-    async def read(self) -> Credential:
-        """The present value. Never raises for what the source holds or fails to."""
+    async def read(self, *, ask: bool = False) -> Credential:
+        """The present value. Never raises for what the source holds or fails to.
+
+        ask: of the source itself, also where a watch knows it: a connection that died unseen may be behind.
+        """
         ...
 
 

@@ -46,7 +46,7 @@ class Given:
         """The place in words."""
         return self._where
 
-    async def read(self) -> Credential:
+    async def read(self, *, ask: bool = False) -> Credential:
         """The token as it was given."""
         return Credential(self._token)
 

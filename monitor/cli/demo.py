@@ -10,6 +10,7 @@ import click
 from monitor.adapters import logs
 from monitor.adapters.server.errors import ServerError
 from monitor.cli.output import WORDS, colours
+from monitor.demo.password_mode import EVENTS, Ended
 from monitor.demo.play import LONGEST_WAIT, Told, play
 from monitor.demo.stage import Stage
 
@@ -27,7 +28,7 @@ def command(once: bool, port: int, verbose: bool) -> int:
     """
     logs.configure("auto", "info" if verbose else "error", sys.stderr)
     try:
-        right = asyncio.run(play(port, _tell, _opened, once=once))
+        right = asyncio.run(play(port, _tell, _tell_rotation, _opened, once=once))
     except ServerError as error:
         raise click.ClickException(str(error)) from None
     except KeyboardInterrupt:
@@ -60,6 +61,23 @@ def _tell(told: Told) -> None:
     if refused is not None:
         click.echo(f"    {'':11} → {refused.remedy}")
     for wrong in told.wrong:
+        click.echo(_styled("red", f"  ✗ {wrong}"))
+
+
+def _tell_rotation(ended: Ended) -> None:
+    if ended.event is EVENTS[0]:
+        click.echo("\nPassword mode: the monitor makes the key itself, and a consumer calls Argo CD 20 times a second.")
+    click.echo(_styled("bold", f"• {ended.event.title}"))
+    verdict, rotation, calls = ended.report.verdict, ended.report.rotation, ended.calls
+    _, colour = WORDS[verdict.status.kind]
+    status = _styled(colour, f"{verdict.status:<20}")
+    click.echo(f"    {ended.report.name:<11} {status} after {ended.seconds:4.1f} s  {verdict.cause}")
+    failed = calls.refused + calls.unanswered
+    click.echo(f"    {'consumer':<11} {calls.all} calls, {failed} failed")
+    if rotation is not None and verdict.accepted is not True:
+        click.echo(f"    {'':11} → {verdict.remedy}")
+        click.echo(f"    {'rotation':<11} {rotation.waiting_for or rotation.problem}")
+    for wrong in ended.wrong:
         click.echo(_styled("red", f"  ✗ {wrong}"))
 
 

@@ -29,6 +29,8 @@ from monitor.core.text import printable
 
 MAX_CAUSE = 400
 MAX_RETRY_AFTER = 900.0
+# The part of the time between renewal and end that is left when a renewal counts as late.
+OVERDUE = 0.75
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,7 @@ def token_is_accepted(seen: Observation, expected: Expectation, now: float) -> F
             "Correct `requiredPermissions`: RESOURCE/ACTION/OBJECT in the words that the server's answer lists.",
         )
     expires_at = _expiry(seen)
-    if expires_at is not None and expires_at - now <= expected.expiring_within:
+    if expires_at is not None and expires_at - now <= _told_within(seen, expires_at, expected):
         return Finding(Status.EXPIRING, f"the token works and expires in {_span(expires_at - now)}")
     return Finding(Status.VALID, f"Argo CD accepts the token as account {named}")
 
@@ -337,6 +339,17 @@ def _no_answer(answer: Answer, expected: Expectation, prefix: str) -> Finding:
         )
     what = "a page for people (HTML)" if "html" in answer.content_type else "something else"
     return Finding(Status.NOT_ARGOCD, f"{prefix}the answer is {what}, not one of Argo CD's API (HTTP {code})")
+
+
+def _told_within(seen: Observation, expires_at: float, expected: Expectation) -> float:
+    """Seconds before its end from which a token counts as expiring. One that the monitor renews: when that is late."""
+    if not expected.renewed:
+        return expected.expiring_within
+    issued_at = seen.claims.issued_at
+    begins = expected.renew_before
+    if begins is None:
+        begins = (expires_at - issued_at) / 3 if issued_at is not None else expected.expiring_within
+    return min(expected.expiring_within, OVERDUE * begins)
 
 
 def _expiry(seen: Observation) -> float | None:

@@ -29,6 +29,9 @@ class Expectation:
     expiring_within: seconds before the end at which a person is told.
     permissions: `RESOURCE/ACTION/OBJECT` each, as `can-i` takes them.
     where: where the token comes from, in words, for the remedy (`Secret codefresh/argocd-token, key token`).
+    password_at: the same of the password with which the monitor makes new keys by itself; "" when it makes none.
+    renewed: whether the monitor replaces the token before its end; renew_before: so many seconds before, None: at a third
+    of its lifetime. Nobody is told that it expires before that is overdue.
     """
 
     mode: Mode = Mode.TOKEN
@@ -36,6 +39,9 @@ class Expectation:
     expiring_within: float = 7 * DAY
     permissions: tuple[str, ...] = ()
     where: str = "the token"
+    password_at: str = ""
+    renewed: bool = False
+    renew_before: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

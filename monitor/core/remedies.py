@@ -41,6 +41,8 @@ def remedy(status: Status, expected: Expectation, account: str | None) -> str:
                 f"Give account {name} the permission in `policy.csv` of ConfigMap argocd-rbac-cm,"
                 f" or take it out of `requiredPermissions`."
             )
+        case Status.PASSWORD_CHANGED if expected.password_at:
+            return f"Put the new password into {expected.password_at}: the monitor then makes a new key by itself."
         case Status.REVOKED | Status.EXPIRED | Status.PASSWORD_CHANGED | Status.MISSING:
             return mint
         case Status.MALFORMED:
@@ -130,6 +132,11 @@ def _command(account: str) -> str:
 
 def _replacement(expected: Expectation, account: str) -> str:
     command = _command(account)
+    if expected.password_at:
+        return (
+            f"The monitor makes a new key by itself, with the password in {expected.password_at}; if it does not,"
+            " `token-monitor status` says what it waits for."
+        )
     if expected.mode is Mode.PASSWORD:
         return (
             f"Make a new key with {command} and put it into {expected.where},"

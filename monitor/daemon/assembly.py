@@ -2,49 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from monitor.adapters.argocd.client import ArgoCDClient, Endpoint
 from monitor.adapters.argocd.connections import Connections
+from monitor.adapters.argocd.keys import ArgoCDKeys
 from monitor.adapters.argocd.tls import TlsContexts, Trust
 from monitor.adapters.files import FileSource, PlainSource
+from monitor.adapters.kubernetes.secrets import KubernetesSecretSource, SecretReader
 from monitor.config.settings import InClear, InFile, InSecret, Source, TargetSettings
 from monitor.core.model import Expectation
 from monitor.ports import Clock, CredentialSource
 from monitor.services.checker import Checker
 from monitor.services.fleet import Target
 
-SecretSources = Callable[[InSecret], CredentialSource]
-
 
 class Assembly:
-    """Builds targets over what the process shares: connections, TLS contexts, the Kubernetes connection."""
+    """Builds targets over what the process shares: connections, TLS contexts, the reader of Secrets."""
 
-    def __init__(
-        self, connections: Connections, contexts: TlsContexts, clock: Clock, secret_sources: SecretSources
-    ) -> None:
+    def __init__(self, connections: Connections, contexts: TlsContexts, clock: Clock, secrets: SecretReader) -> None:
         self._connections = connections
         self._contexts = contexts
         self._clock = clock
-        self._secret_sources = secret_sources
+        self._secrets = secrets
+
+    @property
+    def clock(self) -> Clock:
+        """The clock of the process."""
+        return self._clock
 
     def target(self, settings: TargetSettings) -> Target:
         """One target."""
-        source = self._source(settings.token_source)
+        source = self.source(settings.token_source)
         expected = Expectation(
             mode=settings.mode,
             account=settings.expected_account,
             expiring_within=settings.expiring_within,
             permissions=settings.required_permissions,
             where=source.where,
+            renewed=settings.rotation is not None,
+            renew_before=settings.rotation.renew_before if settings.rotation else None,
+            password_at=str(settings.password_source) if settings.rotation and settings.password_source else "",
         )
-        endpoint = Endpoint(
-            base=settings.address.url,
-            trust=trust_of(settings),
-            server_name=settings.tls.server_name,
-            timeout=settings.timeout,
-        )
-        client = ArgoCDClient(endpoint, self._connections, self._contexts, self._clock)
+        client = ArgoCDClient(endpoint_of(settings), self._connections, self._contexts, self._clock)
         return Target(
             name=settings.name,
             server=settings.address.url,
@@ -56,14 +54,29 @@ class Assembly:
             settings=settings,
         )
 
-    def _source(self, source: Source) -> CredentialSource:
+    def keys(self, settings: TargetSettings) -> ArgoCDKeys:
+        """The keys of accounts of a target's server."""
+        return ArgoCDKeys(endpoint_of(settings), self._connections, self._contexts)
+
+    def source(self, source: Source) -> CredentialSource:
+        """Where a token or a password is read."""
         match source:
             case InClear(secret):
                 return PlainSource(secret)
             case InFile(path):
                 return FileSource(path)
-            case InSecret():
-                return self._secret_sources(source)
+            case InSecret(name, key, namespace):
+                return KubernetesSecretSource(self._secrets, namespace, name, key)
+
+
+def endpoint_of(settings: TargetSettings) -> Endpoint:
+    """The server of a target."""
+    return Endpoint(
+        base=settings.address.url,
+        trust=trust_of(settings),
+        server_name=settings.tls.server_name,
+        timeout=settings.timeout,
+    )
 
 
 def trust_of(settings: TargetSettings) -> Trust:

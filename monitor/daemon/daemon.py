@@ -8,20 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import structlog
 from prometheus_client import CollectorRegistry
 
 from monitor import __version__
-from monitor.adapters.argocd.connections import Connections
-from monitor.adapters.argocd.tls import TlsContexts
 from monitor.adapters.clock import SystemClock
 from monitor.adapters.files import FileWatch
-from monitor.adapters.kubernetes.connection import KubernetesConnection
-from monitor.adapters.kubernetes.secrets import KubernetesSecretSource, SecretReader
 from monitor.adapters.server.errors import TlsFilesError
 from monitor.adapters.server.routes import Sources
 from monitor.adapters.server.server import Server
@@ -30,16 +26,26 @@ from monitor.config.load import load_file
 from monitor.config.problems import ConfigurationError
 from monitor.config.settings import InFile, InSecret, Settings, TargetSettings
 from monitor.config.warnings import warnings_of
-from monitor.daemon.assembly import Assembly, trust_of
+from monitor.core.report import TargetReport
+from monitor.daemon.assembly import trust_of
+from monitor.daemon.leading import Leading
+from monitor.daemon.shared import Shared
+from monitor.daemon.telling import Telling
 from monitor.daemon.ticker import Ticker
 from monitor.metrics import Metrics
-from monitor.ports import CredentialSource
-from monitor.services.fleet import Fleet
+from monitor.services.fleet import Fleet, Target
+from monitor.services.reactions import Reactions
+from monitor.services.rotations import Rotations
+from monitor.services.rotator import Rotator
 
 log = structlog.get_logger(__name__)
 
 FILE_INTERVAL = 1.0
-GRACE = 2.5
+ROTATION_INTERVAL = 0.5
+GRACE = 2.8
+# What a rotation is in the middle of may end by itself; the journal knows the rest.
+ROTATION_GRACE = 0.5
+TELLING_GRACE = 0.2
 # The dispatcher runs at least once a second; a pause of this length means that it no longer does.
 STALLED = 30.0
 
@@ -58,18 +64,19 @@ class Daemon:
         self._settings = settings
         self._file = file
         self._clock = SystemClock()
-        self._connections = Connections(self._clock.monotonic)
-        self._contexts = TlsContexts()
-        self._kubernetes = KubernetesConnection(settings.kubernetes, self._clock)
-        self._secrets = SecretReader(self._kubernetes)
+        self._shared = Shared(settings, self._clock, self._secret_changed)
+        self._leading = Leading(settings, self._shared.kubernetes, self._clock)
         self.metrics = Metrics(CollectorRegistry(), __version__)
-        self.fleet = Fleet(self._clock, random.SystemRandom().random, self.metrics, self._wake)
+        self._reactions = Reactions(self.metrics, self._report_of_checks, self._wake_rotation, self._leading.leads)
+        self.fleet = Fleet(self._clock, random.SystemRandom().random, self._reactions, self._wake)
+        self.rotations = Rotations(self._clock, self.fleet.sight, self._leading.leads)
         self._ticker = Ticker(self._clock, self.fleet.next_due, self.fleet.dispatch)
-        self._assembly = Assembly(self._connections, self._contexts, self._clock, self._secret_source)
-        self._watch = FileWatch(self._watched_files)
+        self._files = FileWatch(self._watched_files)
+        self._owned: list[asyncio.Task[None]] = []
+        self._by_secret: dict[tuple[str | None, str], set[str]] = {}
         sources = Sources(
-            reports=self.fleet.reports,
-            report=self.fleet.report,
+            reports=self.reports,
+            report=self.report,
             metrics=self.metrics.render,
             alive=self._alive,
             ready=self._ready,
@@ -78,6 +85,10 @@ class Daemon:
         )
         http = settings.http
         self.server = Server(sources, http.bind, http.port, cert_file=http.cert_file, key_file=http.key_file)
+        self._configuration_ok = True
+        self._telling = Telling(
+            settings, self.reports, self._clock, self.metrics, self._alive, lambda: self._configuration_ok
+        )
         self._started = False
 
     @property
@@ -91,13 +102,17 @@ class Daemon:
         """Starts. Raises `ServerError` when the HTTP address cannot be used."""
         for notice in warnings_of(self._settings):
             log.warning("configuration", path=notice.path, notice=notice.text)
-        self.metrics.attach(self.fleet.reports)
+        self.metrics.attach(self.reports)
         self.metrics.reloaded(successful=True)
         await self.server.start()
         self._apply(self._settings)
-        self._watch.changed()
+        self._files.changed()
+        self._leading.start()
+        self._owned.append(asyncio.create_task(self._reactions.run(), name="announcements"))
         self._ticker.start()
         self._ticker.every(FILE_INTERVAL, self._look_at_files, "files")
+        self._ticker.every(ROTATION_INTERVAL, self.rotations.tick, "rotations")
+        self._ticker.every(Telling.INTERVAL, self._telling.tick, "telling")
         self._started = True
         log.info("monitoring", targets=len(self.fleet), http=self.address, version=__version__)
         return self
@@ -108,23 +123,78 @@ class Daemon:
         self._ticker.stop()
         try:
             async with asyncio.timeout(GRACE):
-                await self.fleet.close(1.0)
-                await self.server.stop(1.0)
-                await self._connections.close()
-                await self._kubernetes.close()
+                # First what changes something outside, then the hand-over to another replica, then the rest.
+                await self._telling.close(TELLING_GRACE)
+                await self.rotations.close(ROTATION_GRACE)
+                await self._leading.close()
+                await self.fleet.close(ROTATION_GRACE)
+                for task in self._owned:
+                    task.cancel()
+                await self.server.stop(0.5)
+                await self._shared.__aexit__(None, None, None)
         except TimeoutError:
             log.warning("not everything ended in time", seconds=GRACE)
         log.info("stopped")
 
+    def reports(self) -> Iterator[TargetReport]:
+        """Every target as it stands, with its rotation."""
+        return map(self._with_rotation, self.fleet.reports())
+
+    def report(self, name: str) -> TargetReport | None:
+        """One target as it stands, with its rotation; None when there is none of that name."""
+        report = self.fleet.report(name)
+        return None if report is None else self._with_rotation(report)
+
+    def _with_rotation(self, report: TargetReport) -> TargetReport:
+        rotation = self.rotations.report(report.name)
+        return report if rotation is None else replace(report, rotation=rotation)
+
+    def demand(self, name: str) -> None:
+        """A person asks for a new key of a target."""
+        self.rotations.demand(name)
+
     def _apply(self, settings: Settings) -> None:
-        self.fleet.set_targets(self._assembly.target(target) for target in settings.targets)
+        siblings = {found.name: self._shared.rotating.siblings(found) for found in self._settings.targets}
+        self._shared.rotating.reloaded(settings)
+        targets = {found.name: self._shared.target(found) for found in settings.targets}
+        announcers = {found.name: self._shared.announcer(found) for found in settings.targets}
+        self._reactions.set_announcers({name: told for name, told in announcers.items() if told is not None})
+        self._reactions.forget_all_but(targets)
+        self.fleet.set_targets(targets.values())
+        self.rotations.set_rotators(self._rotators(settings, targets, siblings))
+        if self._shared.watch is not None:
+            self._by_secret = by_secret(settings)
+            self._shared.watch.set_wanted(place for target in settings.targets for place in secrets_of(target))
+            self._shared.watch.start()
         self._settings = settings
 
-    def _secret_source(self, source: InSecret) -> CredentialSource:
-        return KubernetesSecretSource(self._secrets, source.namespace, source.name, source.key)
+    def _rotators(
+        self, settings: Settings, targets: Mapping[str, Target], siblings: Mapping[str, Sequence[TargetSettings]]
+    ) -> dict[str, Rotator]:
+        """A rotator for each target that has one; that of an unchanged target goes on. siblings: as they were."""
+        old = {found.name: found for found in self._settings.targets}
+        rotators: dict[str, Rotator] = {}
+        for found in settings.targets:
+            same = old.get(found.name) == found and siblings.get(found.name) == self._shared.rotating.siblings(found)
+            kept = self.rotations.rotator(found.name) if same else None
+            made = kept or self._shared.rotator(found, targets[found.name])
+            if made is not None:
+                rotators[found.name] = made
+        return rotators
+
+    def _secret_changed(self, namespace: str | None, name: str) -> None:
+        for target in self._by_secret.get((namespace, name), ()):
+            self.fleet.trigger(target)
+            self._wake_rotation(target)
+
+    def _report_of_checks(self, name: str) -> TargetReport | None:
+        return self.fleet.report(name)
+
+    def _wake_rotation(self, name: str) -> None:
+        self.rotations.wake(name)
 
     async def _look_at_files(self) -> None:
-        changed = await asyncio.to_thread(self._watch.changed)
+        changed = await asyncio.to_thread(self._files.changed)
         if not changed:
             return
         if self._file is not None and self._file.path in changed:
@@ -141,25 +211,28 @@ class Daemon:
     def _react(self, target: TargetSettings, changed: set[Path]) -> None:
         trust = trust_of(target)
         if any(path in changed for path in trust.files):
-            problem = self._contexts.refresh(trust)
+            problem = self._shared.contexts.refresh(trust)
             if problem is not None:
                 log.error("certificates cannot be used; the old ones go on", target=target.name, problem=problem)
             self.fleet.trigger(target.name)
-        if isinstance(target.token_source, InFile) and Path(target.token_source.path) in changed:
+        if any(Path(path) in changed for path in files_of(target)):
             self.fleet.trigger(target.name)
+            self._wake_rotation(target.name)
 
     async def _reload(self, path: Path) -> None:
         try:
             settings = await asyncio.to_thread(_read, path)
         except ConfigurationError as error:
+            self._configuration_ok = False
             self.metrics.reloaded(successful=False)
             log.error("new configuration refused; the old one goes on", problems=str(error))
             return
         old = self._settings
         self._apply(settings)
+        self._configuration_ok = True
         self.metrics.reloaded(successful=True)
         log.info("new configuration in use", targets=len(self.fleet))
-        for name in ("http", "log", "kubernetes"):
+        for name in ("http", "log", "kubernetes", "state_dir", "alerts", "alertmanager", "heartbeat"):
             if getattr(settings, name) != getattr(old, name):
                 log.warning("this part of the configuration needs a restart", part=name)
 
@@ -168,8 +241,7 @@ class Daemon:
             yield self._file.path
         for target in self._settings.targets:
             yield from trust_of(target).files
-            if isinstance(target.token_source, InFile):
-                yield Path(target.token_source.path)
+            yield from map(Path, files_of(target))
         yield from (Path(name) for name in (self._settings.http.cert_file, self._settings.http.key_file) if name)
 
     def _wake(self) -> None:
@@ -183,6 +255,29 @@ class Daemon:
 
     def _ready(self) -> bool:
         return self._started
+
+
+def files_of(target: TargetSettings) -> Iterator[str]:
+    """The files that hold a target's token and password."""
+    for source in (target.token_source, target.password_source):
+        if isinstance(source, InFile):
+            yield source.path
+
+
+def secrets_of(target: TargetSettings) -> Iterator[tuple[str | None, str, str]]:
+    """The Secrets that hold a target's token and password: namespace, name, key."""
+    for source in (target.token_source, target.password_source):
+        if isinstance(source, InSecret):
+            yield source.namespace, source.name, source.key
+
+
+def by_secret(settings: Settings) -> dict[tuple[str | None, str], set[str]]:
+    """Which targets use a Secret: namespace and name -> names of targets."""
+    users: dict[tuple[str | None, str], set[str]] = {}
+    for target in settings.targets:
+        for namespace, name, _ in secrets_of(target):
+            users.setdefault((namespace, name), set()).add(target.name)
+    return users
 
 
 def _read(path: Path) -> Settings:

@@ -13,6 +13,7 @@ import aiohttp
 
 from monitor.core.report import TargetReport
 from monitor.core.status import Kind, Status
+from monitor.demo import password_mode
 from monitor.demo.stage import ACCOUNTS, Stage, stage
 from monitor.demo.story import STORY, Scene
 
@@ -33,7 +34,14 @@ class Told:
 Teller = Callable[[Told], None]
 
 
-async def play(port: int, tell: Teller, opened: Callable[[Stage], None], *, once: bool) -> bool:
+async def play(
+    port: int,
+    tell: Teller,
+    tell_rotation: Callable[[password_mode.Ended], None],
+    opened: Callable[[Stage], None],
+    *,
+    once: bool,
+) -> bool:
     """Plays the story once; then goes on until it is cancelled, unless `once`. True when all was told rightly."""
     with tempfile.TemporaryDirectory(prefix="token-monitor-demo-") as folder:
         async with stage(Path(folder), port) as here:
@@ -43,6 +51,9 @@ async def play(port: int, tell: Teller, opened: Callable[[Stage], None], *, once
                 told = await _perform(here, scene)
                 tell(told)
                 right = right and not told.wrong
+            second = Path(folder) / "password-mode"
+            second.mkdir(mode=0o700)
+            right = await password_mode.play(tell_rotation, second) and right
             if not once:
                 await asyncio.Event().wait()
             return right

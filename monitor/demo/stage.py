@@ -44,7 +44,7 @@ class Stage:
         number = sum(name.startswith(target) for name in self.keys.values()) + 1
         key_id = f"{target}-{number}"
         token = self.argocd.mint_key(ACCOUNTS[target], key_id)
-        write_token(self.folder / target, token)
+        write_private(self.folder / target, token)
         self.keys[key_id] = key_id
         self.keys[target] = key_id
         return key_id
@@ -57,11 +57,11 @@ class Stage:
                 seen.append(report.verdict.status)
 
 
-def write_token(path: Path, token: str) -> None:
+def write_private(path: Path, value: str) -> None:
     """Replaces the file at once, readable by its owner only, as a mounted Secret changes."""
     new = path.with_suffix(".new")
     new.touch(mode=0o600)
-    new.write_text(token + "\n")
+    new.write_text(value + "\n")
     new.replace(path)
 
 

@@ -60,7 +60,8 @@ class Checker:
         see the control refused: `loggedIn: true` alone would count as healthy where the control was let through.
         """
         started = self._clock.monotonic()
-        credential = credential or await self._source.read()
+        # A second look is at the source too: what a watch knows may be older than what was just refused.
+        credential = credential or await self._source.read(ask=fresh)
         token = inspect(credential.token, credential.problem, readable=credential.readable)
         if isinstance(token, Unsendable):
             cause = token.cause

@@ -16,6 +16,7 @@ from typing import Protocol
 
 import structlog
 
+from monitor.core.history import remember
 from monitor.core.model import Expectation
 from monitor.core.report import TargetReport, check_json
 from monitor.core.schedule import Rhythm, first_due, phase_of
@@ -23,6 +24,7 @@ from monitor.core.status import Kind, Status
 from monitor.core.tracking import Track, advance, begin
 from monitor.ports import Clock
 from monitor.services.checker import Checked, Checker
+from monitor.services.rotator import Sight
 
 log = structlog.get_logger(__name__)
 
@@ -54,7 +56,19 @@ class Listener(Protocol):
 class _Runtime:
     """The changing part of one target."""
 
-    __slots__ = ("checks", "due", "failures", "full_at", "last", "problem", "rhythm", "target", "task", "track")
+    __slots__ = (
+        "checks",
+        "due",
+        "failures",
+        "full_at",
+        "history",
+        "last",
+        "problem",
+        "rhythm",
+        "target",
+        "task",
+        "track",
+    )
 
     def __init__(self, target: Target, now: float, due: float) -> None:
         self.target = target
@@ -66,6 +80,7 @@ class _Runtime:
         self.task: asyncio.Task[None] | None = None
         self.checks = 0
         self.failures: Counter[Status] = Counter()
+        self.history = b""
         self.problem = ""
 
 
@@ -149,6 +164,13 @@ class Fleet:
         runtime = self._runtimes.get(name)
         return _report(runtime) if runtime is not None else None
 
+    def sight(self, name: str) -> Sight | None:
+        """What the checks know of a target's token; None while a refusal waits for its confirmation."""
+        runtime = self._runtimes.get(name)
+        if runtime is None or runtime.last is None or runtime.track.suspect:
+            return None
+        return Sight(runtime.track.shown, runtime.last.fingerprint)
+
     async def close(self, grace: float) -> None:
         """Ends: nothing new starts, running checks are cancelled and waited for, `grace` seconds at most."""
         self._closing = True
@@ -204,6 +226,7 @@ class Fleet:
         step = advance(runtime.track, result.verdict, runtime.rhythm, self._clock.monotonic(), self._chance())
         runtime.track, runtime.last = step.track, result
         runtime.checks += 1
+        runtime.history = remember(runtime.history, result.verdict.status)
         if result.verdict.status.kind is Kind.UNKNOWN:
             runtime.failures[result.verdict.status] += 1
         self._tell(runtime, before.status, result, changed=step.changed)
@@ -241,4 +264,5 @@ def _report(runtime: _Runtime) -> TargetReport:
         anonymous_access=track.anonymous_access,
         checks=runtime.checks,
         failures_by_status=dict(runtime.failures),
+        history=runtime.history,
     )

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 
 import pytest
 from monitor import metrics as declared
+from monitor.core.journal import State
 from monitor.core.model import Mode, Verdict
-from monitor.core.report import TargetReport
+from monitor.core.report import EFFECTS_THAT_FAIL, RotationReport, TargetReport
 from monitor.core.status import Kind, Status
 from monitor.metrics import METRICS, Metrics, Type, target_lines
 from prometheus_client import CollectorRegistry
@@ -35,6 +36,16 @@ PROMISED = {
     "anonymous_access": {"target"},
     "schedule_lateness_seconds": set(),
     "config_last_reload_successful": set(),
+    "rotations_total": {"target"},
+    "rotation_failures_total": {"target", "reason"},
+    "rotation_consecutive_failures": {"target"},
+    "rotation_state": {"target", "state"},
+    "rotation_last_success_timestamp_seconds": {"target"},
+    "rotation_drill_last_success_timestamp_seconds": {"target"},
+    "live_keys": {"target"},
+    "login_failures_total": {"target"},
+    "notifications_total": {"alertmanager"},
+    "notification_failures_total": {"alertmanager"},
 }
 REASONS = {"unreachable", "tls_error", "not_argocd", "throttled", "server_error"}
 
@@ -62,6 +73,15 @@ REPORT = TargetReport(
     anonymous_access=False,
     checks=4,
     failures_by_status={Status.UNREACHABLE: 3},
+    rotation=RotationReport(
+        state=State.GRACE,
+        rotations=2,
+        rotated_at=NOW - 3600,
+        drilled_at=NOW - 60,
+        live_keys=2,
+        login_failures=1,
+        failures={"mint": 4},
+    ),
 )
 PENDING = replace(
     REPORT,
@@ -71,6 +91,7 @@ PENDING = replace(
     anonymous_access=None,
     checks=0,
     failures_by_status={},
+    rotation=None,
 )
 
 
@@ -133,7 +154,23 @@ def test_a_healthy_token():
         "checks_total": {(): 4},
         "check_failures_total": {(reason,): 3 if reason == "unreachable" else 0 for reason in REASONS},
         "anonymous_access": {(): 0},
+        "rotations_total": {(): 2},
+        "rotation_failures_total": {(step,): 4 if step == "mint" else 0 for step in EFFECTS_THAT_FAIL},
+        "rotation_consecutive_failures": {(): 0},
+        "rotation_state": {("grace",): 1},
+        "rotation_last_success_timestamp_seconds": {(): NOW - 3600},
+        "rotation_drill_last_success_timestamp_seconds": {(): NOW - 60},
+        "live_keys": {(): 2},
+        "login_failures_total": {(): 1},
     }
+
+
+def test_where_another_writer_has_the_secret_the_rotation_is_stood_down():
+    assert of(replace(REPORT, rotation=RotationReport(stood_down="Argo CD")))["rotation_state"] == {("stood_down",): 1}
+
+
+def test_where_nothing_is_rotated_nothing_is_said_of_rotation():
+    assert not {name for name in of(PENDING) if name.startswith(("rotation", "live_keys", "login"))}
 
 
 def test_before_the_first_check_nothing_is_claimed_and_counters_stand_at_zero():

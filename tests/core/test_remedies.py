@@ -116,3 +116,19 @@ def test_a_credential_that_cannot_be_read_has_a_remedy_that_is_not_waiting() -> 
     assert verdict.accepted is None
     assert "Let the monitor read Secret codefresh/argocd-token" in verdict.remedy
     assert unsent(Status.MISSING, "x" * 5_000 + "\n", TOKEN, 5.0).cause.endswith("…")
+
+
+RENEWED = Expectation(
+    mode=Mode.PASSWORD, account="ci", where="Secret a/argocd-token, key token", password_at="Secret a/pw"
+)
+
+
+def test_where_the_monitor_makes_keys_itself_nobody_is_sent_to_make_one() -> None:
+    for status in (Status.REVOKED, Status.EXPIRED, Status.MISSING, Status.MALFORMED, Status.SIGNING_KEY_CHANGED):
+        said = remedy(status, RENEWED, "ci")
+        assert "by itself" in said
+        assert "generate-token" not in said
+
+
+def test_a_changed_password_is_asked_for_where_the_monitor_reads_it() -> None:
+    assert remedy(Status.PASSWORD_CHANGED, RENEWED, "ci").startswith("Put the new password into Secret a/pw")

@@ -211,3 +211,28 @@ def test_a_permission_that_argo_cd_does_not_know_is_a_matter_of_the_configuratio
     verdict: Verdict = classify(seen, EXPECTED, NOW)
     assert verdict.status is Status.INSUFFICIENT_PERMISSIONS
     assert "requiredPermissions" in verdict.remedy
+
+
+HOUR = 3600.0
+HOURLY = Claims("tm-1", "ci:apiKey", "argocd", issued_at=NOW - 0.5 * HOUR, expires_at=NOW + 0.5 * HOUR)
+AGEING = Claims("tm-1", "ci:apiKey", "argocd", issued_at=NOW - 0.8 * HOUR, expires_at=NOW + 0.2 * HOUR)
+
+
+@pytest.mark.parametrize(
+    ("claims", "expected", "status"),
+    [
+        pytest.param(HOURLY, Expectation(), Status.EXPIRING, id="nobody renews it"),
+        pytest.param(HOURLY, Expectation(renewed=True), Status.VALID, id="it will be renewed in time"),
+        pytest.param(AGEING, Expectation(renewed=True), Status.EXPIRING, id="it should have been renewed"),
+        pytest.param(
+            AGEING, Expectation(renewed=True, renew_before=0.25 * HOUR), Status.VALID, id="it has just come to its turn"
+        ),
+        pytest.param(
+            AGEING, Expectation(renewed=True, renew_before=0.3 * HOUR), Status.EXPIRING, id="its turn was missed"
+        ),
+    ],
+)
+def test_a_token_that_the_monitor_renews_is_expiring_only_when_that_is_late(
+    claims: Claims, expected: Expectation, status: Status
+) -> None:
+    assert classify(accepted(claims), expected, NOW).status is status

@@ -54,7 +54,7 @@ class Source:
     credential: Credential
     where: str = "Secret codefresh/argocd-token, key token"
 
-    async def read(self) -> Credential:
+    async def read(self, *, ask: bool = False) -> Credential:
         return self.credential
 
 

@@ -49,7 +49,7 @@ class Held:
     token: str
     where: str = "the test"
 
-    async def read(self) -> Credential:
+    async def read(self, *, ask: bool = False) -> Credential:
         return Credential(Secret(self.token))
 
 

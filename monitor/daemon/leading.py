@@ -1,0 +1,53 @@
+"""Whether this replica rotates: by a Lease where there may be replicas, else always.
+
+Only rotations go by it. Without Kubernetes, without rotated targets or without permission every process leads: the
+journal's compare-and-swap decides then, as it always does.
+"""
+
+from __future__ import annotations
+
+import random
+import secrets
+import socket
+
+from monitor.adapters.kubernetes.connection import KubernetesConnection, in_pod
+from monitor.adapters.kubernetes.lease import LeaseElection
+from monitor.config.settings import InSecret, Settings
+from monitor.ports import Clock
+
+
+class Leading:
+    """The election of this process, as far as there is one."""
+
+    def __init__(self, settings: Settings, kubernetes: KubernetesConnection, clock: Clock) -> None:
+        lease = settings.kubernetes.lease
+        wanted = lease.enabled if lease.enabled is not None else in_pod() and _uses_kubernetes(settings)
+        self._election: LeaseElection | None = None
+        if wanted:
+            identity = f"{socket.gethostname()[:60]}-{secrets.token_hex(4)}"
+            self._election = LeaseElection(
+                kubernetes, lease.namespace, lease.name, identity, clock, random.SystemRandom().random
+            )
+
+    def leads(self) -> bool:
+        """Whether this replica may begin a rotation now."""
+        return self._election is None or self._election.leads()
+
+    @property
+    def holder(self) -> str | None:
+        """Who leads, for people; None where there is no election, or nobody leads."""
+        return self._election.holder if self._election is not None else None
+
+    def start(self) -> None:
+        """Stands for election."""
+        if self._election is not None:
+            self._election.start()
+
+    async def close(self) -> None:
+        """Hands over to another replica."""
+        if self._election is not None:
+            await self._election.close()
+
+
+def _uses_kubernetes(settings: Settings) -> bool:
+    return any(isinstance(target.token_source, InSecret) for target in settings.targets)

@@ -1,0 +1,67 @@
+"""What the targets of one process share, and targets and rotators made over it: for the service and for commands."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from types import TracebackType
+
+from monitor.adapters.argocd.connections import Connections
+from monitor.adapters.argocd.tls import TlsContexts
+from monitor.adapters.clock import SystemClock
+from monitor.adapters.kubernetes.connection import KubernetesConnection
+from monitor.adapters.kubernetes.secret_watch import SecretWatch
+from monitor.adapters.kubernetes.secrets import SecretReader
+from monitor.config.settings import Settings, TargetSettings
+from monitor.daemon.assembly import Assembly
+from monitor.daemon.rotating import RotatorAssembly
+from monitor.ports import Announcer, Clock
+from monitor.services.fleet import Target
+from monitor.services.rotator import Rotator
+
+
+class Shared:
+    """Connections, TLS contexts, the way to Kubernetes. `async with` closes them.
+
+    on_secret(namespace, name): called when a watched Secret changed; without it nothing is watched (commands).
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock | None = None,
+        on_secret: Callable[[str | None, str], None] | None = None,
+    ) -> None:
+        self.clock: Clock = clock or SystemClock()
+        self.connections = Connections(self.clock.monotonic)
+        self.contexts = TlsContexts()
+        self.kubernetes = KubernetesConnection(settings.kubernetes, self.clock)
+        self.watch = SecretWatch(self.kubernetes, on_secret, random.SystemRandom().random) if on_secret else None
+        self.secrets = SecretReader(self.kubernetes, self.watch)
+        self.assembly = Assembly(self.connections, self.contexts, self.clock, self.secrets)
+        self.rotating = RotatorAssembly(self.assembly, self.kubernetes, settings)
+
+    async def __aenter__(self) -> Shared:
+        """Nothing is opened before it is needed."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Ends the watches, and closes every connection."""
+        if self.watch is not None:
+            await self.watch.close()
+        await self.connections.close()
+        await self.kubernetes.close()
+
+    def target(self, settings: TargetSettings) -> Target:
+        """One target, to be checked."""
+        return self.assembly.target(settings)
+
+    def announcer(self, settings: TargetSettings) -> Announcer | None:
+        """Who tells what happens to a target's Secret; None where its token is not in one, or nobody wants it."""
+        return self.rotating.announcer(settings)
+
+    def rotator(self, settings: TargetSettings, target: Target) -> Rotator | None:
+        """The rotator of a target; None where its key is never replaced."""
+        return self.rotating.rotator(settings, target)
