@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 # Debian packages that the tests use: promtool.
-PACKAGES := prometheus
+PACKAGES := prometheus prometheus-alertmanager
 ARGS ?=
 TESTS ?= tests
 

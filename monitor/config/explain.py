@@ -1,6 +1,6 @@
 """pydantic's errors -> problems in our own words, with the path as the file spells it and never the input.
 
-Most errors are already ours (`fields.refuse`, `model.several`); only the few that pydantic itself makes of a shape
+Most errors are already ours (`fields.refuse`, `sections.several`); only the few that pydantic itself makes of a shape
 (missing, unknown, not a mapping, not a list, too many) are put into words here.
 """
 
@@ -12,9 +12,10 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from monitor.config import fields, model
-from monitor.config.model import Document, known_keys
+from monitor.config import fields, sections
+from monitor.config.model import Document
 from monitor.config.problems import Path, dotted, key_name, kind
+from monitor.config.sections import known_keys
 
 Finding = tuple[Path, str, str]
 
@@ -27,7 +28,7 @@ def findings(error: ValidationError, document: type[BaseModel] = Document) -> It
         match one["type"]:
             case fields.REFUSED:
                 yield path, context["what"], context["instead"]
-            case model.SEVERAL:
+            case sections.SEVERAL:
                 for below, what, instead in context["findings"]:
                     yield ((*path, below) if below else path), what, instead
             case "missing":

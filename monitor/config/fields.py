@@ -251,9 +251,77 @@ SELECTOR = text(
     "write it like app=cap-app-proxy",
 )
 CONTEXT = text(PATH_PATTERN, "the name of a context", "write it as kubectl config get-contexts lists it")
+REQUIRED_FILE = text(
+    PATH_PATTERN, "a path of a file", "write it like /etc/token-monitor/password", required=True, show=False
+)
+BASIC_USERNAME = text(
+    r"[^\x00-\x1f\x7f:]{1,253}", "a user name", "write it without a colon and line breaks", required=True, show=False
+)
 PERMISSION = text(
     PERMISSION_PATTERN,
     "a permission",
     "write RESOURCE/ACTION/OBJECT, like applications/get/*/*",
     required=True,
+)
+
+
+def _web_address(value: object) -> str:
+    given = a_text(value)
+    try:
+        return address.of_url(given).url
+    except address.AddressError as error:
+        raise refuse(error.what, "write the address alone, like https://name.example.com:8443/path") from None
+
+
+# An address that is not Argo CD's, where one must be given.
+WEB_ADDRESS = Checked(
+    _web_address, {"type": "string", "maxLength": address.MAX_URL, "pattern": r"^[Hh][Tt][Tt][Pp][Ss]?://[^\s@?#]+$"}
+)
+
+SECRET_ADDRESS_PATTERN = r"(?:[Hh][Tt][Tt][Pp][Ss]?://[!-~]{1,2000})?"  # noqa: S105
+
+
+def _secret_address(value: object) -> Secret | None:
+    if isinstance(value, Secret):
+        return value
+    given = a_text(value)
+    if not re.fullmatch(SECRET_ADDRESS_PATTERN, given):
+        raise refuse("is not an address (it is not shown)", "write it like https://hc-ping.com/UUID, on one line")
+    return Secret(given) if given else None
+
+
+SECRET_ADDRESS = Checked(
+    _secret_address, {"type": "string", "pattern": f"^{SECRET_ADDRESS_PATTERN}$", "writeOnly": True}, lambda _: "***"
+)
+
+LABEL_PATTERN = r"(?!__)[a-zA-Z_][a-zA-Z0-9_]{0,62}"
+MAX_LABELS = 20
+MAX_LABEL_VALUE = 200
+# Those that say which alert it is.
+OWN_LABELS = ("alertname", "severity", "target")
+
+
+def _labels(value: object) -> dict[str, str]:
+    if not isinstance(value, dict):
+        raise refuse(f"must be a mapping, not {kind(value)}", "write NAME: TEXT below it")
+    if len(value) > MAX_LABELS:
+        raise refuse(f"has more than {MAX_LABELS} labels", "write fewer")
+    for name, given in value.items():
+        if not isinstance(name, str) or not re.fullmatch(LABEL_PATTERN, name):
+            raise refuse("has a name that is none of a label", "use letters, digits and _, with no digit first")
+        if name in OWN_LABELS:
+            raise refuse(f"{name} is a label that each alert has by itself", "leave it out")
+        if len(a_text(given)) > MAX_LABEL_VALUE or not given.isprintable():
+            raise refuse(f"{name} is longer than {MAX_LABEL_VALUE} characters, or not on one line", "shorten it")
+    return dict(value)
+
+
+LABELS = Checked(
+    _labels,
+    {
+        "type": "object",
+        "maxProperties": MAX_LABELS,
+        "propertyNames": {"pattern": f"^{LABEL_PATTERN}$", "not": {"enum": list(OWN_LABELS)}},
+        "additionalProperties": {"type": "string", "maxLength": MAX_LABEL_VALUE},
+    },
 )

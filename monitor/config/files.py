@@ -44,8 +44,10 @@ def _problems(settings: Settings) -> Iterator[Problem]:
         yield from _pair("http.tls", http.cert_file, http.key_file)
     if settings.state_dir and any(t.rotation and isinstance(t.token_source, InFile) for t in settings.targets):
         yield from _tried("stateDir", settings.state_dir, _directory)
-    for index, target in enumerate(settings.targets):
-        tls, path = target.tls, f"targets[{index}].tls"
+    told = (("alertmanager", settings.alertmanager), ("heartbeat", settings.heartbeat))
+    trusts = [(f"{name}.tls", section.tls) for name, section in told if section is not None]
+    trusts += [(f"targets[{index}].tls", target.tls) for index, target in enumerate(settings.targets)]
+    for path, tls in trusts:
         if tls.ca_file and tls.ca_file not in authorities:
             authorities.add(tls.ca_file)
             yield from _tried(f"{path}.caFile", tls.ca_file, _certificates)

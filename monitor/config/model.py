@@ -8,20 +8,18 @@ is in `rules`, and the values with every default resolved are in `settings`. Key
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-from pydantic.alias_generators import to_camel
-from pydantic_core import PydanticCustomError
+from pydantic import Field, model_validator
 
 from monitor.config import fields
 from monitor.config.durations import DAY, MINUTE, written
+from monitor.config.sections import Finding, Section, Text, Tls, several
+from monitor.config.telling import Alertmanager, Alerts, Heartbeat
 from monitor.core.secret import Secret
 
 MAX_TARGETS = 20_000
 MAX_PERMISSIONS = 32
-SEVERAL = "configuration_several"
 
 INTERVAL = fields.duration(1, DAY)
 TIMEOUT = fields.duration(0.1, 5 * MINUTE)
@@ -32,41 +30,6 @@ LIFETIME = fields.duration(10 * MINUTE, 3650 * DAY)
 RENEW_BEFORE = fields.duration(MINUTE, 3650 * DAY)
 EVERY = fields.duration(10 * MINUTE, 3650 * DAY)
 GRACE = fields.duration(0, 30 * DAY)
-
-Text = Annotated[str | None, fields.FILE]
-Finding = tuple[str, str, str]
-
-
-def several(findings: list[Finding]) -> PydanticCustomError:
-    """One error for all that is wrong between the keys of a section: (key below it, what, what instead)."""
-    said = "; ".join(f"{key}: {what}, {instead}" for key, what, instead in findings)
-    return PydanticCustomError(SEVERAL, "{said}", {"said": said, "findings": findings})
-
-
-class Section(BaseModel):
-    """A mapping of the file: frozen, no unknown keys; an empty value is the same as a key left out."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        alias_generator=to_camel,
-        hide_input_in_errors=True,
-        use_attribute_docstrings=True,
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _empty_is_left_out(cls, data: Any) -> Any:
-        if isinstance(data, dict) and None in data.values():
-            known = known_keys(cls)
-            return {key: value for key, value in data.items() if value is not None or key not in known}
-        return data
-
-
-@cache
-def known_keys(section: type[BaseModel]) -> tuple[str, ...]:
-    """The keys that a section takes, as the file spells them."""
-    return tuple(field.alias or name for name, field in section.model_fields.items())
 
 
 class SecretKeyRef(Section):
@@ -155,28 +118,6 @@ class Server(Section):
     """Where Argo CD is served under a path (`--rootpath`), with svc."""
     url: Annotated[str | None, fields.URL] = None
     """Address instead of svc: http or https, a host, and the root path if there is one."""
-
-
-class Tls(Section):
-    """How the server's certificate is checked, and with which certificate the monitor shows itself."""
-
-    ca_file: Text = None
-    """PEM certificates to trust instead of the system's."""
-    cert_file: Text = None
-    """PEM certificate of the monitor, for servers that ask for one. Needs keyFile."""
-    key_file: Text = None
-    """PEM key of certFile, without a passphrase."""
-    insecure: Annotated[bool, fields.TRUTH] = False
-    """Do not check the server's certificate: whoever answers gets the token."""
-    server_name: Annotated[str | None, fields.HOST] = None
-    """Name to expect in the certificate instead of the host."""
-
-    @model_validator(mode="after")
-    def _pairs(self) -> Tls:
-        if (self.cert_file is None) != (self.key_file is None):
-            given, missing = ("certFile", "keyFile") if self.key_file is None else ("keyFile", "certFile")
-            raise fields.refuse(f"{given} is given without {missing}", f"add {missing}")
-        return self
 
 
 class ServingTls(Section):
@@ -389,5 +330,11 @@ class Document(Section):
     """How Secrets are reached."""
     state_dir: Text = None
     """Directory of the journals of tokens in files, readable by the monitor only; beside the token's file by default."""
+    alerts: Alerts = Alerts()
+    """The alerts that the monitor itself sends."""
+    alertmanager: Alertmanager | None = None
+    """Alertmanagers that are told directly, for those who do not use the rules in Prometheus."""
+    heartbeat: Heartbeat | None = None
+    """An uptime service that raises an alarm when it hears nothing more from the monitor."""
     targets: Annotated[tuple[Target, ...], Field(min_length=1, max_length=MAX_TARGETS)]
     """What is monitored."""

@@ -29,6 +29,8 @@ def json_schema() -> dict[str, Any]:
     schema["$defs"]["Consumers"]["allOf"] = [_somebody_to_restart()]
     schema["$defs"]["SecretKeyRef"]["allOf"] = [_with("name", "key"), _with("key", "name")]
     schema["$defs"]["Auth"]["allOf"] = [_token_mode_has_a_source()]
+    schema["$defs"]["Heartbeat"]["oneOf"] = [_given("url"), _given("urlFile")]
+    schema["$defs"]["Alertmanager"]["allOf"] = [_one_credential()]
     for name in ("Tls", "ServingTls"):
         schema["$defs"][name]["allOf"] = [_with("certFile", "keyFile"), _with("keyFile", "certFile")]
     return {"$schema": DIALECT, "title": "Token Monitor configuration", **_without(schema, "title")}
@@ -80,6 +82,11 @@ def _renewable() -> dict[str, Any]:
 def _no_drill_without_rotation() -> dict[str, Any]:
     off = {"required": ["enabled"], "properties": {"enabled": {"const": False}}}
     return {"not": {"allOf": [off, _given("drillEvery")]}}
+
+
+def _one_credential() -> dict[str, Any]:
+    basic = {"required": ["basicAuth"], "properties": {"basicAuth": {"type": "object"}}}
+    return {"not": {"allOf": [basic, _given("bearerTokenFile")]}}
 
 
 def _somebody_to_restart() -> dict[str, Any]:

@@ -6,11 +6,12 @@ default twice. Where a credential comes from is a `Source`: in clear, a key of a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, cast
 
-from monitor.config import address, model
+from monitor.config import address, model, sections, telling
 from monitor.config.address import Address
+from monitor.core.alerts import RUNBOOKS, Thresholds
 from monitor.core.model import Mode
 from monitor.core.secret import Secret
 
@@ -56,6 +57,7 @@ class InFile:
 
 
 Source = InClear | InSecret | InFile
+HeartbeatMethod = Literal["GET", "HEAD", "POST"]
 LogFormat = Literal["auto", "json", "console"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
@@ -177,6 +179,42 @@ class KubernetesSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class AlertSettings:
+    """When alerts fire, and where their runbooks are."""
+
+    thresholds: Thresholds = field(default_factory=Thresholds)
+    runbooks: str = RUNBOOKS
+
+
+@dataclass(frozen=True, slots=True)
+class AlertmanagerSettings:
+    """The Alertmanagers that are told directly. labels: of every alert, beside its own. Durations are seconds.
+
+    username: with password_file; else bearer_token_file, or neither.
+    """
+
+    urls: tuple[str, ...]
+    labels: tuple[tuple[str, str], ...] = ()
+    username: str | None = None
+    password_file: str | None = None
+    bearer_token_file: str | None = None
+    tls: TlsSettings = PLAIN_TLS
+    resend_interval: float = 60.0
+    timeout: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class HeartbeatSettings:
+    """The uptime service that is called while the monitor works. Durations are seconds."""
+
+    url: InClear | InFile
+    method: HeartbeatMethod = "GET"
+    interval: float = 60.0
+    timeout: float = 10.0
+    tls: TlsSettings = PLAIN_TLS
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The whole configuration, checked and resolved."""
 
@@ -189,6 +227,9 @@ class Settings:
     log: LogSettings = LogSettings()
     kubernetes: KubernetesSettings = KubernetesSettings()
     state_dir: str | None = None
+    alerts: AlertSettings = AlertSettings()
+    alertmanager: AlertmanagerSettings | None = None
+    heartbeat: HeartbeatSettings | None = None
 
 
 def resolve(document: model.Document) -> Settings:
@@ -217,7 +258,34 @@ def resolve(document: model.Document) -> Settings:
             kubernetes.events,
         ),
         state_dir=document.state_dir,
+        alerts=AlertSettings(Thresholds(**document.alerts.thresholds.whole_seconds), document.alerts.runbooks),
+        alertmanager=_alertmanager(document.alertmanager),
+        heartbeat=_heartbeat(document.heartbeat),
     )
+
+
+def _alertmanager(found: telling.Alertmanager | None) -> AlertmanagerSettings | None:
+    if found is None:
+        return None
+    basic = found.basic_auth
+    return AlertmanagerSettings(
+        urls=found.urls,
+        labels=tuple(found.labels.items()),
+        username=basic.username if basic else None,
+        password_file=basic.password_file if basic else None,
+        bearer_token_file=found.bearer_token_file,
+        tls=_tls(found.tls),
+        resend_interval=found.resend_interval,
+        timeout=found.timeout,
+    )
+
+
+def _heartbeat(found: telling.Heartbeat | None) -> HeartbeatSettings | None:
+    if found is None:
+        return None
+    url = InClear(found.url) if found.url is not None else InFile(found.url_file or "")
+    method = cast("HeartbeatMethod", found.method)
+    return HeartbeatSettings(url, method, found.interval, found.timeout, _tls(found.tls))
 
 
 def _target(target: model.Target, document: model.Document) -> TargetSettings:
@@ -298,7 +366,7 @@ def _source(
     return InSecret(*default, namespace)
 
 
-def _tls(tls: model.Tls) -> TlsSettings:
+def _tls(tls: sections.Tls) -> TlsSettings:
     found = TlsSettings(tls.ca_file, tls.cert_file, tls.key_file, tls.insecure, tls.server_name)
     return PLAIN_TLS if found == PLAIN_TLS else found  # one object for the many, at 10,000 targets
 

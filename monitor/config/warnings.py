@@ -8,8 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from monitor.config import address
 from monitor.config.durations import written
-from monitor.config.settings import TOKEN_SECRET, InClear, InFile, InSecret, Settings, TargetSettings
+from monitor.config.settings import (
+    TOKEN_SECRET,
+    AlertmanagerSettings,
+    InClear,
+    InFile,
+    InSecret,
+    Settings,
+    TargetSettings,
+)
 from monitor.core.model import Mode
 
 # Objects of these are PROJECT/NAME: `applications/get/*` is answered with "no" even to an administrator
@@ -54,6 +63,18 @@ def _of_the_whole(settings: Settings) -> Iterator[tuple[str, str]]:
     in_files = any(target.rotation and isinstance(target.token_source, InFile) for target in settings.targets)
     if settings.state_dir is not None and not in_files:
         yield "stateDir", "has no effect: no target whose token is in a file is rotated; remove it"
+    if settings.alertmanager is not None:
+        yield from _alertmanager(settings.alertmanager)
+
+
+def _alertmanager(told: AlertmanagerSettings) -> Iterator[tuple[str, str]]:
+    credential = told.password_file or told.bearer_token_file
+    if told.tls.insecure:
+        yield "alertmanager.tls.insecure", "certificates are not checked: whoever answers is told; use caFile"
+    for index, url in enumerate(told.urls):
+        found = address.of_url(url)
+        if credential and found.scheme == "http" and not (found.is_loopback or found.is_cluster_internal):
+            yield f"alertmanager.urls[{index}]", "the credential travels without encryption; use https://"
 
 
 def _of_target(target: TargetSettings) -> Iterator[tuple[str, str]]:

@@ -1,0 +1,296 @@
+"""A rotation at rest: when one begins and with what, what is adopted, swept, and left to another writer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from monitor.core.budget import LoginBudget, charge, refuse
+from monitor.core.effects import (
+    Access,
+    Delete,
+    ListKeys,
+    Mint,
+)
+from monitor.core.journal import Journal, Purpose, State, Tombstone
+from monitor.core.model import Key
+from monitor.core.rotation.endings import pause_after
+from monitor.core.rotation.limits import (
+    FIRST_PAUSE,
+    REVERTS_LAST,
+    SWEEP_EVERY,
+    TOMBSTONE_LASTS,
+)
+from monitor.core.rotation.situation import Wait
+from monitor.core.status import Status
+
+from tests.core.rotation_samples import (
+    BY_PASSWORD,
+    BY_RENEWAL,
+    FOREIGN,
+    MENDED,
+    NOT_MENDED,
+    OLD,
+    OLD_TOKEN,
+    PASSWORD,
+    UNTOLD,
+    act,
+    at_rest,
+    effect,
+    holding_foreign,
+    situation,
+    under_way,
+    wait,
+)
+from tests.core.samples import DAY, NOW
+
+LIST = ListKeys("ci", Access.LIVE_KEY)
+
+
+# --- at rest: a rotation begins --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", MENDED)
+def test_a_refused_key_is_replaced_with_a_login_that_is_counted_before_it_is_sent(status: Status) -> None:
+    step = act(situation(status=status))
+    assert step.effect == Mint("ci", "tm-fresh", None, Access.LOGIN)
+    assert step.journal.state is State.INTENT
+    assert step.journal.logins.failures == (NOW,)
+    assert step.journal.owned == (OLD, "tm-fresh")
+
+
+def test_a_live_key_makes_its_own_successor_without_a_login() -> None:
+    step = act(situation(demanded=True))
+    assert step.effect == Mint("ci", "tm-fresh", None, Access.LIVE_KEY)
+    assert step.journal.logins == LoginBudget()
+    assert (step.journal.old_id, step.journal.old_live) == (OLD, True)
+
+
+@pytest.mark.parametrize("demanded", [False, True])
+@pytest.mark.parametrize("status", NOT_MENDED)
+def test_a_cause_that_a_key_does_not_mend_never_leads_to_one(status: Status, demanded: bool) -> None:
+    waits = wait(situation(status=status, demanded=demanded))
+    assert status.value in waits.why
+
+
+@pytest.mark.parametrize("status", [*UNTOLD, None])
+def test_nothing_is_changed_while_it_cannot_be_told(status: Status | None) -> None:
+    waits = wait(situation(status=status, demanded=True))
+    assert "not known" in waits.why
+    assert waits.until == NOW + FIRST_PAUSE
+
+
+def test_nothing_is_changed_while_the_secret_cannot_be_read() -> None:
+    unreadable = {"readable": False, "token": None, "token_id": None, "version": None, "status": None}
+    wait(situation(demanded=True, **unreadable))
+    assert "cannot be read" in wait(situation(status=Status.MISSING, readable=False)).why
+
+
+def test_the_first_key_is_made_where_there_is_no_secret() -> None:
+    step = act(situation(Journal(account="ci"), Status.MISSING, version=None))
+    assert isinstance(step.effect, Mint)
+    assert (step.journal.old_id, step.journal.old_live) == (None, False)
+
+
+def test_a_key_of_the_configured_lifetime_is_made() -> None:
+    policy = replace(BY_PASSWORD, expires_in=86_400)
+    assert effect(situation(demanded=True, policy=policy)) == Mint("ci", "tm-fresh", 86_400, Access.LIVE_KEY)
+
+
+def test_without_a_password_the_new_key_lives_as_long_as_the_one_before() -> None:
+    times = {"issued_at": NOW - 25 * DAY, "expires_at": NOW + 5 * DAY}
+    renewed = effect(situation(status=Status.EXPIRING, policy=BY_RENEWAL, password=None, **times))
+    assert renewed == Mint("ci", "tm-fresh", 30 * 86_400, Access.LIVE_KEY)
+    minted = effect(situation(status=Status.EXPIRING, **times))
+    assert minted == Mint("ci", "tm-fresh", None, Access.LIVE_KEY)
+
+
+def test_a_drills_key_ends_by_itself() -> None:
+    step = act(situation(policy=replace(BY_PASSWORD, drill_every=DAY)))
+    assert step.journal.purpose is Purpose.DRILL
+    assert step.effect == Mint("ci", "tm-fresh", 3600, Access.LIVE_KEY)
+
+
+@pytest.mark.parametrize("known", ["owned", "current", "replaced", "left_alone", "tombstones"])
+def test_an_id_is_never_used_twice(known: str) -> None:
+    values: dict[str, Any] = {
+        "owned": {"owned": ("tm-fresh", OLD)},
+        "tombstones": {"tombstones": (Tombstone("tm-fresh", NOW),)},
+    }.get(known, {known: "tm-fresh"})
+    assert "must be new" in wait(holding_foreign(situation(at_rest(**values)), Status.REVOKED)).why
+
+
+def test_with_three_keys_that_may_live_none_is_made_before_one_is_gone() -> None:
+    full = at_rest(owned=(OLD, "tm-a", "tm-b"), sweep_at=NOW + 60)
+    assert "3 keys" in wait(situation(full, demanded=True)).why
+    listed = replace(full, sweep_at=0.0)
+    assert effect(situation(listed, Status.REVOKED)) == ListKeys("ci", Access.LOGIN)
+
+
+def test_a_missing_account_is_asked_for() -> None:
+    nobody = situation(
+        Journal(current=OLD), policy=replace(BY_RENEWAL, account=None), account=None, unrenewable="no way: do this"
+    )
+    assert wait(nobody).why == "no way: do this"
+    assert wait(replace(nobody, demanded=True)).why == "no way: do this"
+
+
+def test_without_password_and_live_key_it_waits_for_a_person() -> None:
+    assert "put a new token there" in wait(situation(status=Status.REVOKED, policy=BY_RENEWAL, password=None)).why
+    assert "no password" in wait(situation(status=Status.REVOKED, password=None)).why
+
+
+def test_a_refused_password_waits_for_its_hour_or_for_another_one() -> None:
+    logins = refuse(charge(LoginBudget(), NOW - 1800), PASSWORD, NOW - 1800)
+    refused = situation(at_rest(logins=logins), Status.REVOKED)
+    assert wait(refused) == Wait(NOW + 1800, "a login must wait, so that Argo CD locks nobody out")
+    assert isinstance(effect(replace(refused, password="another")), Mint)
+
+
+def test_after_a_failure_it_waits_unless_a_person_asks() -> None:
+    failed = at_rest(failures=1, retry_at=NOW + 60, error="no room")
+    assert wait(situation(failed, Status.REVOKED)) == Wait(NOW + 60, "after a failure: no room")
+    assert isinstance(effect(situation(failed, Status.REVOKED, demanded=True)), Mint)
+
+
+def test_a_drill_that_failed_holds_up_no_replacement() -> None:
+    failed = at_rest(failures=1, retry_at=NOW + 60, error="no room", purpose=Purpose.DRILL)
+    assert isinstance(effect(situation(failed, Status.REVOKED)), Mint)
+    drilling = situation(failed, policy=replace(BY_PASSWORD, drill_every=DAY))
+    assert isinstance(wait(drilling), Wait)
+
+
+def test_the_pauses_after_failures_double_from_a_minute_to_six_hours() -> None:
+    assert [pause_after(n) / 60 for n in (1, 2, 3, 8, 9, 10, 1000)] == [1, 2, 4, 128, 256, 360, 360]
+
+
+def test_a_failure_is_forgotten_once_nothing_is_to_be_done() -> None:
+    step = act(situation(at_rest(failures=3, retry_at=NOW + 60, error="no room")))
+    assert (step.journal.failures, step.journal.error, step.journal.retry_at) == (0, "", 0.0)
+    assert step.effect is None
+
+
+def test_at_rest_it_looks_again_within_five_minutes_and_when_the_key_is_due() -> None:
+    assert wait(situation()) == Wait(NOW + SWEEP_EVERY)
+    soon = situation(issued_at=NOW - 199.0, expires_at=NOW + 101.0)
+    assert wait(soon).until == NOW + 1.0
+
+
+# --- at rest: other writers, keys that nobody uses ---------------------------------------------------------------------
+
+
+def test_a_token_of_another_writer_that_works_is_adopted_and_ours_is_spared_for_a_while() -> None:
+    step = act(holding_foreign(situation()))
+    assert step.effect is None
+    assert step.journal.current == FOREIGN
+    assert step.journal.sweep_at == NOW + BY_PASSWORD.grace
+    assert step.journal.overtaken_at == NOW
+
+
+def test_the_first_token_that_is_found_is_adopted_without_more() -> None:
+    step = act(holding_foreign(situation(Journal(account="ci"))))
+    assert step.journal == Journal(account="ci", current=FOREIGN)
+
+
+def test_what_we_had_replaced_counts_as_an_undone_write_when_it_comes_back() -> None:
+    step = act(holding_foreign(situation(at_rest(replaced=FOREIGN))))
+    assert (step.journal.reverts, step.journal.reverted_at, step.journal.overtaken_at) == (1, NOW, 0.0)
+
+
+def test_a_token_that_does_not_work_in_place_of_ours_is_replaced_once_then_left() -> None:
+    undone = at_rest(entered_at=NOW - DAY)
+    once = act(holding_foreign(situation(undone), Status.REVOKED))
+    assert isinstance(once.effect, Mint)
+    assert once.journal.reverts == 1
+    again = replace(undone, reverts=1, reverted_at=NOW - DAY)
+    twice = act(holding_foreign(situation(again, writer="Argo CD (argocd-controller)"), Status.REVOKED))
+    assert twice.effect is None
+    assert twice.journal.stood_down.startswith("Argo CD (argocd-controller) undid our write of the Secret 2 times")
+    assert "ignoreDifferences" in twice.journal.stood_down
+    assert twice.journal.stood_down.endswith("`token-monitor rotate TARGET`")
+
+
+def test_undone_writes_of_long_ago_do_not_count() -> None:
+    long_ago = at_rest(entered_at=NOW - DAY, reverts=1, reverted_at=NOW - REVERTS_LAST - 1)
+    step = act(holding_foreign(situation(long_ago), Status.REVOKED))
+    assert isinstance(step.effect, Mint)
+    assert step.journal.reverts == 1
+
+
+def test_who_stood_down_does_nothing_and_says_why() -> None:
+    stood_down = at_rest(stood_down="Argo CD undid it: do this", current=FOREIGN, owned=())
+    for status in (Status.VALID, Status.REVOKED):
+        refused = holding_foreign(situation(stood_down), status)
+        assert wait(refused) == Wait(NOW + SWEEP_EVERY, "Argo CD undid it: do this")
+
+
+def test_a_stand_down_ends_when_a_person_asks() -> None:
+    stood_down = at_rest(stood_down="Argo CD undid it", current=FOREIGN, reverts=2, reverted_at=NOW - 60)
+    step = act(holding_foreign(situation(stood_down, demanded=True), Status.REVOKED))
+    assert isinstance(step.effect, Mint)
+    assert (step.journal.stood_down, step.journal.reverts) == ("", 0)
+
+
+def test_a_stand_down_ends_when_another_token_works() -> None:
+    stood_down = at_rest(stood_down="Argo CD undid it", current="put back", reverts=2, failures=1, error="undone")
+    step = act(holding_foreign(situation(stood_down)))
+    assert step.journal.current == FOREIGN
+    assert (step.journal.stood_down, step.journal.reverts, step.journal.failures, step.journal.error) == ("", 0, 0, "")
+
+
+def test_a_stand_down_does_not_end_with_a_token_of_another_account() -> None:
+    stood_down = at_rest(stood_down="Argo CD undid it", current="put back")
+    assert wait(holding_foreign(situation(stood_down), Status.WRONG_ACCOUNT)).why == "Argo CD undid it"
+
+
+def test_a_token_that_was_put_back_dead_and_works_later_ends_the_stand_down() -> None:
+    back = situation(under_way(State.GRACE, reverts=1, reverted_at=NOW), Status.REVOKED, token=OLD_TOKEN, token_id=OLD)
+    stood_down = act(back).journal
+    assert stood_down.stood_down
+    assert stood_down.current is None
+    works = situation(stood_down, now=NOW + DAY)
+    assert act(works).journal.stood_down == ""
+
+
+def test_a_token_that_was_put_back_alive_keeps_the_stand_down() -> None:
+    back = situation(under_way(State.GRACE, reverts=1, reverted_at=NOW), token=OLD_TOKEN, token_id=OLD)
+    stood_down = act(back).journal
+    assert (bool(stood_down.stood_down), stood_down.current) == (True, OLD)
+    still = replace(situation(stood_down, now=NOW + 60), keys=None)
+    assert wait(still).why == stood_down.stood_down
+
+
+def test_keys_of_ours_that_nobody_uses_are_listed_then_deleted() -> None:
+    leftover = situation(at_rest(owned=(OLD, "tm-left")))
+    assert effect(leftover) == LIST
+    listed = replace(leftover, keys=(Key(OLD), Key("tm-left"), Key("not ours")))
+    assert effect(listed) == Delete("ci", "tm-left", Access.LIVE_KEY)
+    gone = replace(leftover, keys=(Key(OLD), Key("not ours")))
+    assert act(gone).journal.owned == (OLD,)
+
+
+def test_a_key_that_may_still_come_is_kept_in_mind_until_it_cannot() -> None:
+    stone = at_rest(owned=(OLD, "tm-lost"), tombstones=(Tombstone("tm-lost", NOW - 60),))
+    assert wait(situation(stone, keys=(Key(OLD),))) == Wait(NOW + SWEEP_EVERY)
+    later = replace(stone, tombstones=(Tombstone("tm-lost", NOW - TOMBSTONE_LASTS),))
+    assert act(situation(later, keys=(Key(OLD),))).journal == at_rest()
+    assert effect(situation(stone, keys=(Key(OLD), Key("tm-lost")))) == Delete("ci", "tm-lost", Access.LIVE_KEY)
+
+
+def test_nothing_is_swept_before_its_time_nor_without_a_live_key_nor_unseen() -> None:
+    leftover = at_rest(owned=(OLD, "tm-left"))
+    assert wait(situation(replace(leftover, sweep_at=NOW + 1)))
+    assert wait(situation(leftover, Status.ACCOUNT_DISABLED))
+    assert wait(situation(leftover, None, readable=False, token=None, token_id=None))
+
+
+def test_the_key_that_the_secret_held_in_order_is_never_swept() -> None:
+    emptied = situation(at_rest(owned=(OLD, "tm-a", "tm-b")), Status.MISSING, keys=(Key(OLD), Key("tm-a"), Key("tm-b")))
+    assert effect(emptied) == Delete("ci", "tm-a", Access.LOGIN)
+
+
+def test_keys_on_an_account_that_is_left_are_named_and_forgotten() -> None:
+    step = act(situation(at_rest(owned=("tm-a", OLD)), account="deployer"))
+    assert (step.journal.account, step.journal.owned) == ("deployer", ())
+    assert (step.journal.left_alone, step.journal.left_account) == (OLD, "ci")
