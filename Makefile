@@ -7,12 +7,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
-# Debian packages that the tests use: promtool.
-PACKAGES := prometheus prometheus-alertmanager
+# Debian packages that the tests use: promtool and Prometheus, Alertmanager, a browser for the status page.
+PACKAGES := prometheus prometheus-alertmanager chromium
 ARGS ?=
 TESTS ?= tests
 
-.PHONY: help setup packages demo test quick lint types layers docs lock clean
+.PHONY: help setup packages demo test quick lint types layers docs screenshots lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -47,8 +47,13 @@ types: setup ## Static types, strict
 layers: setup ## Imports go downward only
 	$(BIN)/lint-imports
 
-docs: setup ## Make the documents that are made from code
+docs: setup ## Make what is made from code: documents, alert rules, dashboards
 	$(BIN)/python scripts/docs.py
+	$(BIN)/python scripts/rules.py
+	$(BIN)/python -m scripts.dashboards
+
+screenshots: setup packages ## Make the pictures of the README, and all others in build/screenshots
+	README_IMAGES=docs/images $(BIN)/pytest -q tests/page/test_screenshots.py
 
 lock: ## Compile requirements/*.txt (with hashes, without index addresses) anew
 	$(PYTHON) -m venv build/lock

@@ -23,6 +23,7 @@ COMMANDS: dict[str, str] = {
     "rotate": "monitor.cli.rotate",
     "status": "monitor.cli.status",
     "doctor": "monitor.cli.doctor",
+    "rules": "monitor.cli.rules",
     "config": "monitor.cli.config",
     "demo": "monitor.cli.demo",
     "simulate": "monitor.cli.simulate",

@@ -172,6 +172,17 @@ def renewal_time(why: Why) -> float:
     return due
 
 
+def next_rotation(why: Why) -> float | None:
+    """When the key is replaced if nothing else happens, in epoch seconds; None where no time is known."""
+    if not why.lives or why.overtaken:
+        return None
+    times = [] if why.expires_at is None else [renewal_time(why)]
+    known = [moment for moment in (why.journal.rotated_at, why.issued_at) if moment is not None]
+    if why.policy.every is not None and known:
+        times.append(max(known) + why.policy.every)
+    return min(times, default=None)
+
+
 def _drill_is_due(why: Why) -> bool:
     if why.policy.drill_every is None or not why.lives:
         return False

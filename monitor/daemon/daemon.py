@@ -82,6 +82,7 @@ class Daemon:
             ready=self._ready,
             now=self._clock.now,
             version=__version__,
+            runbooks=settings.alerts.runbooks,
         )
         http = settings.http
         self.server = Server(sources, http.bind, http.port, cert_file=http.cert_file, key_file=http.key_file)

@@ -35,7 +35,7 @@ from monitor.core.effects import (
 from monitor.core.journal import Journal, JournalError, Purpose, State, dump, load
 from monitor.core.model import Key, Verdict
 from monitor.core.plan import Planned, plan
-from monitor.core.policy import Policy, owner
+from monitor.core.policy import Policy, next_rotation, owner
 from monitor.core.report import JOURNAL, RotationReport
 from monitor.core.rotation.endings import delete_command
 from monitor.core.rotation.learning import learn
@@ -127,6 +127,7 @@ class Rotator:
         self.policy = policy
         self.journal: Journal | None = None
         self.waiting_for = ""
+        self.next_at: float | None = None
         self.problem = ""
         self._clock = clock
         self._checker = checker
@@ -161,6 +162,7 @@ class Rotator:
             stood_down=journal.stood_down,
             rotations=journal.rotations,
             rotated_at=journal.rotated_at,
+            next_at=self.next_at,
             drilled_at=journal.drilled_at,
             live_keys=len(journal.owned),
             login_failures=journal.logins.total,
@@ -196,6 +198,7 @@ class Rotator:
                     return self._clock.now() + UNREADABLE
                 journal, version = loaded
                 gathered = await self._gather(journal, sight, listed, demanded=self._is_demanded())
+                self.next_at = next_rotation(gathered.situation.why)
                 step = decide(gathered.situation)
                 if isinstance(step, Wait):
                     self.waiting_for = step.why

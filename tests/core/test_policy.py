@@ -8,7 +8,16 @@ from typing import Any
 import pytest
 from monitor.core.claims import Claims, read_claims
 from monitor.core.journal import Journal, Purpose
-from monitor.core.policy import LEFT_TO_OTHERS, Policy, Why, owner, renewal_time, why_not, why_rotate
+from monitor.core.policy import (
+    LEFT_TO_OTHERS,
+    Policy,
+    Why,
+    next_rotation,
+    owner,
+    renewal_time,
+    why_not,
+    why_rotate,
+)
 from monitor.core.status import Kind, Status
 
 from tests.core.rotation_samples import BY_PASSWORD, BY_RENEWAL, MENDED, NOT_MENDED, UNTOLD
@@ -171,3 +180,16 @@ def test_a_token_that_no_key_can_follow_says_so_with_what_to_do(claims: dict[str
     assert account is None
     assert word in said
     assert "use an API key of an account" in said
+
+
+def test_people_are_told_when_the_key_is_replaced_next() -> None:
+    monthly = replace(BY_PASSWORD, every=MONTH)
+    assert next_rotation(why()) is None
+    assert next_rotation(ending(20)) == NOW + 10 * DAY
+    assert next_rotation(why(policy=monthly)) == NOW + 29 * DAY
+    assert next_rotation(ending(100, 120 * DAY, policy=monthly)) == NOW + 10 * DAY
+
+
+@pytest.mark.parametrize("status", [*UNTOLD, *MENDED, *NOT_MENDED])
+def test_of_a_token_that_is_not_accepted_no_time_is_promised(status: Status) -> None:
+    assert next_rotation(ending(20, status=status)) is None

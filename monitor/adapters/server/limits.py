@@ -15,7 +15,7 @@ class Limits:
     requests: at work at the same time; probes are not counted. renderings: of long answers, at the same time.
     line, field, fields: the request line, one header, and how many headers.
     body: seconds that a body, which nobody asked for, is read and thrown away.
-    lines: targets listed on `/healthz`, those that need a person first.
+    lines: targets listed on `/healthz`, those that need a person first. rows: targets on one page for people.
     """
 
     request: float = 30.0
@@ -29,4 +29,5 @@ class Limits:
     fields: int = 64
     body: float = 1.0
     lines: int = 2000
+    rows: int = 500
     backlog: int = 128

@@ -7,6 +7,7 @@ shown (names, causes) is bounded and printable before it gets here, or made so h
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ JSON = "application/json"
 HEALTH_JSON = "application/health+json"
 NO_TARGETS = "no targets: the configuration names none, so nothing is being checked. Add one under `targets`."
 NAMES_HINTED = 20
+_WEIGHT = re.compile(r"[01](\.[0-9]{0,3})?")
 # /status of 10,000 targets takes 0.3 s in its thread: let the event loop have the interpreter's lock now and then.
 SLICE = 100
 YIELD = 0.0002
@@ -30,6 +32,7 @@ INDEX = """Token Monitor: tests the credential with which other systems talk to 
 /healthz  for people on call: 200 when every token is accepted and freshly checked, else 503; ?target=NAME for one
 /status   everything that is known of each target, as JSON; ?target=NAME for one
 /metrics  for Prometheus
+/         this list; for browsers (Accept: text/html) a page of all targets; ?target=NAME for one
 /livez    for Kubernetes: this process works; ?verbose
 /readyz   for Kubernetes: this process is ready; ?verbose
 """
@@ -53,7 +56,7 @@ def text(status: int, words: str, **headers: str) -> Page:
 
 def index() -> Page:
     """What there is to see."""
-    return text(200, INDEX)
+    return text(200, INDEX, vary="Accept")
 
 
 def probe(name: str, checks: Sequence[tuple[str, str | None]], *, verbose: bool) -> Page:
@@ -114,11 +117,30 @@ def unknown_target(name: str, reports: Iterable[TargetReport]) -> Page:
 
 def wants_health_json(accept: str) -> bool:
     """Whether an Accept header names `application/health+json` (and not with q=0)."""
-    for choice in accept.lower().split(","):
-        kind, *parameters = (part.strip().replace(" ", "") for part in choice.split(";"))
-        if kind == HEALTH_JSON:
-            return not any(p.startswith("q=") and p[2:].strip("0.") == "" for p in parameters)
-    return False
+    return quality(accept, HEALTH_JSON) > 0
+
+
+def wants_html(accept: str) -> bool:
+    """Whether an Accept header names `text/html`, and plain text not as something better: browsers do, curl does not."""
+    return quality(accept, "text/html") > 0 and quality(accept, "text/html") >= quality(accept, "text/plain")
+
+
+def takes_gzip(encodings: str) -> bool:
+    """Whether an Accept-Encoding header names gzip (and not with q=0)."""
+    return quality(encodings, "gzip") > 0
+
+
+def quality(choices: str, wanted: str) -> float:
+    """The weight (0 to 1) that a header like Accept gives to `wanted` by name; 0 where it does not name it."""
+    for choice in choices.lower().split(","):
+        name, *parameters = (part.strip().replace(" ", "") for part in choice.split(";"))
+        if name == wanted:
+            return min((_weight(parameter[2:]) for parameter in parameters if parameter.startswith("q=")), default=1.0)
+    return 0.0
+
+
+def _weight(text: str) -> float:
+    return float(text) if _WEIGHT.fullmatch(text) else 0.0 if not text.strip("0.") else 1.0
 
 
 def _calm(report: TargetReport, now: float) -> int:

@@ -1,22 +1,28 @@
-"""Which page a request gets. Only GET and HEAD, and nothing that changes anything."""
+"""Which page a request gets. Only GET and HEAD, and nothing that changes anything.
+
+`/` is a page for browsers and a text for everybody else.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
 from monitor.adapters.server import pages
 from monitor.adapters.server.limits import Limits
 from monitor.adapters.server.pages import Page
+from monitor.adapters.server.status_page import StatusPage, Surroundings
 from monitor.core.report import TargetReport
 from monitor.metrics import CONTENT_TYPE, snapshot
 
 log = structlog.get_logger(__name__)
 
 METHODS = ("GET", "HEAD")
+ASSETS = "/assets/"
+ONE_TARGET = "Give `target` once, or not at all for every target."
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +31,7 @@ class Sources:
 
     report: one target, None when there is none of that name. metrics: the text of a scrape.
     alive: why the dispatcher does not work, None while it does. ready: whether the first targets are being checked.
+    runbooks: the address below which the runbooks are, for links to them; "": none, so their files are named.
     """
 
     reports: Callable[[], Iterable[TargetReport]]
@@ -34,17 +41,25 @@ class Sources:
     ready: Callable[[], bool]
     now: Callable[[], float]
     version: str
+    runbooks: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request, as far as pages depend on it. targets: every value of the parameter `target`."""
+    """A request, as far as pages depend on it.
+
+    targets: every value of the parameter `target`. given: the parameters of the page for people. encodings: of
+    Accept-Encoding. known: the versions that the client has (If-None-Match).
+    """
 
     method: str
     path: str
     targets: Sequence[str] = ()
     verbose: bool = False
     accept: str = ""
+    encodings: str = ""
+    known: str = ""
+    given: Mapping[str, str] = field(default_factory=dict)
 
 
 class Routes:
@@ -55,12 +70,13 @@ class Routes:
         self._limits = limits
         self._renderings = asyncio.Semaphore(limits.renderings)
         self._at_work = 0
+        self._for_people = StatusPage()
         self._probes: Mapping[str, Callable[[Asked], Page]] = {
-            "/": lambda asked: pages.index(),
             "/livez": self._livez,
             "/readyz": self._readyz,
         }
         self._pages: Mapping[str, Callable[[Asked], Awaitable[Page]]] = {
+            "/": self._people,
             "/healthz": self._healthz,
             "/status": self._status,
             "/metrics": self._metrics,
@@ -80,8 +96,12 @@ class Routes:
 
     async def _page(self, asked: Asked) -> Page:
         probe, page = self._probes.get(asked.path), self._pages.get(asked.path)
+        if asked.path == "/" and not pages.wants_html(asked.accept):
+            probe = _index
+        if asked.path.startswith(ASSETS):
+            probe = self._asset
         if probe is None and page is None:
-            return pages.text(404, f"No such page. There are: {' '.join((*self._probes, *self._pages))}")
+            return self._no_such_page()
         if asked.method not in METHODS:
             return pages.text(405, "Only GET and HEAD: nothing here changes anything.", allow=", ".join(METHODS))
         if probe is not None:
@@ -100,6 +120,36 @@ class Routes:
     def _readyz(self, asked: Asked) -> Page:
         reason = None if self._sources.ready() else "not ready yet: starting"
         return pages.probe("readyz", [("started", reason)], verbose=asked.verbose)
+
+    def _asset(self, asked: Asked) -> Page:
+        return self._for_people.asset(asked.path, asked.known) or self._no_such_page()
+
+    def _no_such_page(self) -> Page:
+        return pages.text(404, f"No such page. There are: {' '.join((*self._probes, *self._pages))}")
+
+    async def _people(self, asked: Asked) -> Page:
+        around = Surroundings(
+            now=self._sources.now(),
+            version=self._sources.version,
+            ill=self._sources.alive(),
+            runbooks=self._sources.runbooks,
+            rows=self._limits.rows,
+        )
+        compressed = pages.takes_gzip(asked.encodings)
+        match asked.targets:
+            case []:
+                reports = await snapshot(self._sources.reports)
+                async with self._renderings:
+                    return await asyncio.to_thread(
+                        self._for_people.all, reports, asked.given, around, compressed=compressed
+                    )
+            case [name]:
+                report = self._sources.report(name)
+                if report is None:
+                    return self._for_people.unknown(name, iter(self._sources.reports()), around)
+                return self._for_people.one(report, asked.given, around, compressed=compressed)
+            case _:
+                return pages.text(400, ONE_TARGET)
 
     async def _healthz(self, asked: Asked) -> Page:
         chosen = await self._chosen(asked)
@@ -135,4 +185,8 @@ class Routes:
                 report = self._sources.report(name)
                 return pages.unknown_target(name, self._sources.reports()) if report is None else (report,)
             case _:
-                return pages.text(400, "Give `target` once, or not at all for every target.")
+                return pages.text(400, ONE_TARGET)
+
+
+def _index(asked: Asked) -> Page:
+    return pages.index()

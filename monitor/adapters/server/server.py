@@ -13,6 +13,7 @@ from monitor.adapters.server.pages import Page
 from monitor.adapters.server.protocol import HEADERS, Connection, HttpServer
 from monitor.adapters.server.routes import Asked, Routes, Sources
 from monitor.adapters.server.tls import ServerTls
+from monitor.core.page import PARAMETERS
 
 CHUNK = 256 * 1024
 
@@ -102,6 +103,9 @@ def _asked(request: web.BaseRequest) -> Asked:
         targets=request.query.getall("target", []),
         verbose="verbose" in request.query,
         accept=request.headers.get("Accept", ""),
+        encodings=request.headers.get("Accept-Encoding", ""),
+        known=request.headers.get("If-None-Match", ""),
+        given={name: request.query[name] for name in PARAMETERS if name in request.query},
     )
 
 
