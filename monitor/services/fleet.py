@@ -19,7 +19,7 @@ import structlog
 from monitor.core.history import remember
 from monitor.core.model import Expectation
 from monitor.core.report import TargetReport, check_json
-from monitor.core.schedule import Rhythm, first_due, phase_of
+from monitor.core.schedule import CONFIRMATION_AFTER_CHANGE, Rhythm, confirmation_delay, first_due, phase_of
 from monitor.core.status import Kind, Status
 from monitor.core.tracking import Track, advance, begin
 from monitor.ports import Clock
@@ -57,6 +57,7 @@ class _Runtime:
     """The changing part of one target."""
 
     __slots__ = (
+        "changed_at",
         "checks",
         "due",
         "failures",
@@ -77,6 +78,8 @@ class _Runtime:
         self.due = due
         self.last: Checked | None = None
         self.full_at: float | None = None
+        # When something was last seen to change inside its Argo CD (monotonic).
+        self.changed_at = float("-inf")
         self.task: asyncio.Task[None] | None = None
         self.checks = 0
         self.failures: Counter[Status] = Counter()
@@ -118,6 +121,8 @@ class Fleet:
                 old.task.cancel()
             due = first_due(Rhythm(target.interval, phase_of(target.name)), now, len(fresh))
             self._runtimes[target.name] = _Runtime(target, self._clock.now(), due)
+        # In the order of the configuration, also where a reload moved a target.
+        self._runtimes = {name: self._runtimes[name] for name in wanted}
         self._heap = [(r.due, name) for name, r in self._runtimes.items() if r.task is None]
         heapq.heapify(self._heap)
         self._on_earlier()
@@ -138,6 +143,22 @@ class Fleet:
         if runtime is None or self._closing:
             return
         self._plan(runtime, self._clock.monotonic())
+
+    def argocd_changed(self, name: str, *, full: bool = False) -> None:
+        """Checks one target soon: something changed inside its Argo CD. full: the account and the control, too."""
+        runtime = self._runtimes.get(name)
+        if runtime is None or self._closing:
+            return
+        now = runtime.changed_at = self._clock.monotonic()
+        if full:
+            runtime.full_at = None
+        if runtime.track.shown.status is Status.THROTTLED:
+            return  # the pause that the server asked for is kept
+        if runtime.track.suspect and runtime.task is None:
+            # The refusal that waits for its second look has its reason now, but that look is to be at another moment.
+            self._plan(runtime, min(runtime.due, now + CONFIRMATION_AFTER_CHANGE))
+        else:
+            self._plan(runtime, now)
 
     async def dispatch(self) -> None:
         """Starts the checks that are due. Returns at once."""
@@ -202,7 +223,7 @@ class Fleet:
             log.exception("check failed", target=runtime.target.name)
             due = self._clock.monotonic() + runtime.target.interval
         else:
-            self._listener.checked(runtime.target.name, result, lateness)
+            self._told(runtime.target.name, result, lateness)
         finally:
             runtime.task = None
         if self._runtimes.get(runtime.target.name) is runtime and not self._closing:
@@ -210,20 +231,29 @@ class Fleet:
             triggered = runtime.due != started_due
             self._plan(runtime, self._clock.monotonic() if triggered else due)
 
+    def _told(self, name: str, result: Checked, lateness: float) -> None:
+        try:
+            self._listener.checked(name, result, lateness)
+        except Exception:
+            # Nor may a defect of whoever listens.
+            log.exception("a finished check was not taken note of", target=name)
+
     async def _run(self, runtime: _Runtime) -> Checked:
         now = self._clock.monotonic()
         target, track = runtime.target, runtime.track
         full = runtime.full_at is None or now - runtime.full_at >= target.account_interval or track.suspect
         result = await target.checker.check(full=full, fresh=track.suspect, last=runtime.last)
-        if result.proven:
+        if result.proven and runtime.changed_at <= now:
             runtime.full_at = now
         elif full:
-            runtime.full_at = None  # the control was not seen refused: look again next time
+            runtime.full_at = None  # the control was not seen refused, or something changed since: look again next time
         return result
 
     def _take_in(self, runtime: _Runtime, result: Checked) -> float:
         before = runtime.track.shown
-        step = advance(runtime.track, result.verdict, runtime.rhythm, self._clock.monotonic(), self._chance())
+        now = self._clock.monotonic()
+        delay = confirmation_delay(now - runtime.changed_at)
+        step = advance(runtime.track, result.verdict, runtime.rhythm, now, self._chance(), delay)
         runtime.track, runtime.last = step.track, result
         runtime.checks += 1
         runtime.history = remember(runtime.history, result.verdict.status)

@@ -19,6 +19,7 @@ from monitor.core.moments import span
 from monitor.core.questions import Question, Topic
 from monitor.core.secret import Secret
 from monitor.ports import AccountKeys, ArgoCD, Clock, CredentialSource, JournalStore
+from monitor.services.checker import redact
 
 
 class LoginTrial:
@@ -64,7 +65,8 @@ class LoginTrial:
             await self._keys.logout(opened.token)
             return LoginFacts(True), read_account(page)
         refused = isinstance(opened, Refused) and opened.login
-        return LoginFacts(False if refused else None, opened.why), None
+        # A server may echo what it was sent.
+        return LoginFacts(False if refused else None, redact(opened.why, password.reveal())), None
 
     async def _charge(self, fingerprint: str) -> tuple[Journal, str] | LoginFacts:
         """Counts the login as failed before it is sent: whoever crashes in between has counted it."""

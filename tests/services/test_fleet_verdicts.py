@@ -231,6 +231,30 @@ def test_a_defect_of_the_checker_says_nothing_of_the_token_and_stops_nobody() ->
     in_virtual_time(story)
 
 
+def test_a_defect_of_the_listener_stops_no_checks() -> None:
+    async def story(world: World) -> None:
+        world.fleet.set_targets([world.target("a", interval=5.0)])
+        await world.until(20.0)
+        noted, world.checked = world.checked, None  # type: ignore[assignment,method-assign]
+        await world.until(40.0)
+        world.checked = noted  # type: ignore[method-assign]
+        world.argocd.revoke_key("ci", "a")
+        await world.until(60.0)
+        assert world.status("a") == "revoked"
+
+    in_virtual_time(story)
+
+
+def test_reports_are_in_the_order_of_the_newest_configuration() -> None:
+    async def story(world: World) -> None:
+        for names in (["a", "c"], ["c", "b", "a"], ["b", "a"]):
+            world.fleet.set_targets([world.target(name) for name in names])
+            await world.until(world.clock.monotonic() + 5.0)
+            assert [report.name for report in world.fleet.reports()] == names
+
+    in_virtual_time(story)
+
+
 def test_it_ends_in_time_while_checks_hang() -> None:
     async def story(world: World) -> None:
         world.fleet.set_targets([world.target("a"), world.target("b")])

@@ -46,6 +46,15 @@ class Endpoint:
         return str(URL(self.base).origin())
 
 
+def request_path(question: Question) -> str:
+    """Where a question is put, below the root path."""
+    if question.permission is not None:
+        return f"/api/v1/account/can-i/{quote(question.permission, safe='/*')}"
+    if question.account is not None:
+        return f"/api/v1/account/{quote(question.account, safe='')}"
+    return USERINFO
+
+
 class ArgoCDClient:
     """One server, over the connections and TLS contexts of the process."""
 
@@ -111,12 +120,9 @@ class ArgoCDClient:
             )
 
     def _url(self, question: Question) -> URL:
-        base = self._endpoint.base
-        if question.permission is not None:
-            return URL(f"{base}/api/v1/account/can-i/{quote(question.permission, safe='/*')}", encoded=True)
-        if question.account is not None:
-            return URL(f"{base}/api/v1/account/{quote(question.account, safe='')}", encoded=True)
-        return self._userinfo
+        if question.permission is None and question.account is None:
+            return self._userinfo
+        return URL(self._endpoint.base + request_path(question), encoded=True)
 
     def _retry_after(self, value: str) -> float | None:
         """Seconds from a number or an HTTP date (RFC 9110), 15 minutes at most."""

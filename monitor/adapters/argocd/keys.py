@@ -21,7 +21,7 @@ from monitor.adapters.argocd.client import MAX_ACCOUNT_BODY, MAX_BODY, Endpoint,
 from monitor.adapters.argocd.connections import Connections
 from monitor.adapters.argocd.faults import to_fault
 from monitor.adapters.argocd.tls import TlsContexts
-from monitor.core.answers import CODE_NOT_FOUND, json_object, read_account, read_error, read_refusal
+from monitor.core.answers import CODE_NOT_FOUND, json_object, read_account, read_error
 from monitor.core.effects import Done, Listed, Minted, Refused, Unknown
 from monitor.core.model import Reply
 from monitor.core.secret import Secret
@@ -80,10 +80,13 @@ class ArgoCDKeys:
         if not isinstance(reply, Reply):
             return reply
         page = read_account(reply)
-        if page is not None:
+        if page is not None and page.name == account:
             return Listed(page.keys)
-        if (text := read_refusal(reply)) is not None:
-            return Refused(f"the account {account} could not be read: {text}")
+        if page is not None:
+            return Unknown(f"another account's page came for {account}: see whether a proxy caches answers")
+        error = read_error(reply)
+        if error is not None and reply.status in (401, 403, 404):
+            return Refused(f"the account {account} could not be read: {error.message}")
         return _unexpected(reply, f"reading the account {account}")
 
     async def delete(self, account: str, key_id: str, token: Secret) -> Done | Refused | Unknown:
