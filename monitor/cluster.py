@@ -32,10 +32,11 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class NoAnswer:
-    """No answer, and why. sent: whether the request may have reached the API."""
+    """No answer, and why. sent: whether the request may have reached the API. too_large: less would have come through."""
 
     why: str
     sent: bool = True
+    too_large: bool = False
 
 
 @dataclass(frozen=True, slots=True)

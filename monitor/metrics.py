@@ -122,6 +122,12 @@ METRICS: tuple[Metric, ...] = (
         "Whether the last reading of the configuration succeeded (1) or not (0); a refused one leaves the old in force.",
     ),
     Metric(
+        "discovery_errors",
+        Type.GAUGE,
+        "Discovered targets that cannot be used as they are, by where they were looked for; the log and /status name them.",
+        ("source",),
+    ),
+    Metric(
         "check_duration_seconds",
         Type.HISTOGRAM,
         "How long one whole check took, from reading the credential to the verdict.",
@@ -303,6 +309,7 @@ class Metrics:
         self._reload = _gauge(own["config_last_reload_successful"])
         self._duration = _histogram(own["check_duration_seconds"])
         self._lateness = _histogram(own["schedule_lateness_seconds"])
+        self._discovery_errors = _gauge(own["discovery_errors"])
         self._notifications = _counter(own["notifications_total"])
         self._notification_failures = _counter(own["notification_failures_total"])
         _gauge(own["build_info"]).labels(version).set(1)
@@ -320,6 +327,10 @@ class Metrics:
     def reloaded(self, *, successful: bool) -> None:
         """After each reading of the configuration."""
         self._reload.set(1 if successful else 0)
+
+    def discovery_errors(self, source: str, count: int) -> None:
+        """So many of a source's targets cannot be used as they are (`monitor.services.discovery.Errors`)."""
+        self._discovery_errors.labels(source).set(count)
 
     def expect_notifications(self, alertmanagers: Iterable[str]) -> None:
         """Starts the counters of each at zero: a series that appears with its first failure shows no increase."""

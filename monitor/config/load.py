@@ -44,14 +44,14 @@ def load(text: str | bytes, source: str = "") -> Settings:
         lines = yamltext.read(text, lines=True).lines
     except ConfigurationError as error:
         raise ConfigurationError(error.problems, source) from None
-    raise ConfigurationError(_in_order(problems, lines), source)
+    raise ConfigurationError(in_order(problems, lines), source)
 
 
 def settings_of(value: Any) -> Settings:
     """The settings of plain values (as YAML or JSON gives them), without lines in the problems."""
     problems, settings = _checked(value)
     if settings is None:
-        raise ConfigurationError(_in_order(problems, {}))
+        raise ConfigurationError(in_order(problems, {}))
     return settings
 
 
@@ -77,7 +77,8 @@ def _checked(value: Any) -> tuple[list[explain.Finding], Settings | None]:
     return found, None if found else settings
 
 
-def _in_order(findings: list[explain.Finding], lines: dict[Path, int]) -> list[Problem]:
+def in_order(findings: list[explain.Finding], lines: dict[Path, int]) -> list[Problem]:
+    """Each problem once, with its line, in the order of the lines."""
     problems = [Problem(dotted(path), what, instead, _line(path, lines)) for path, what, instead in findings]
     return sorted(dict.fromkeys(problems), key=lambda problem: problem.line or 0)
 

@@ -13,6 +13,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from monitor.config import fields
+from monitor.config.discovery import Discovery
 from monitor.config.durations import DAY, MINUTE, written
 from monitor.config.sections import Finding, Section, Text, Tls, several
 from monitor.config.telling import Alertmanager, Alerts, Heartbeat
@@ -276,6 +277,13 @@ class Consumers(Section):
         return self
 
 
+class WatchArgoCD(Section):
+    """Look at the token as soon as something changes inside its Argo CD, in the cluster of the section `kubernetes`."""
+
+    namespace: Annotated[str | None, fields.NAMESPACE] = None
+    """Namespace of that Argo CD; by default the one in server.svc, else that of this target's Secrets."""
+
+
 class Target(Section):
     """One Argo CD API server and the one credential that some consumer uses against it."""
 
@@ -309,6 +317,10 @@ class Target(Section):
         tuple[Annotated[str, fields.PERMISSION], ...], Field(max_length=MAX_PERMISSIONS)
     ] = ()
     """What the consumer needs, as RESOURCE/ACTION/OBJECT; asked of Argo CD (can-i) with the token."""
+    # An alias of its own: word by word the name would become watchArgoCd.
+    watch_argocd: WatchArgoCD | None = Field(default=None, alias="watchArgoCD")
+    """Look at the token as soon as ConfigMap argocd-cm or Secret argocd-secret changes; `{}` where its namespace follows.
+    Of the Secret only the metadata is asked for."""
 
 
 class Document(Section):
@@ -336,5 +348,7 @@ class Document(Section):
     """Alertmanagers that are told directly, for those who do not use the rules in Prometheus."""
     heartbeat: Heartbeat | None = None
     """An uptime service that raises an alarm when it hears nothing more from the monitor."""
-    targets: Annotated[tuple[Target, ...], Field(min_length=1, max_length=MAX_TARGETS)]
-    """What is monitored."""
+    discovery: Discovery | None = None
+    """Where further targets are found."""
+    targets: Annotated[tuple[Target, ...], Field(max_length=MAX_TARGETS)] = ()
+    """What is monitored; may be left out where targets are discovered."""

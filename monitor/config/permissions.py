@@ -2,6 +2,8 @@
 
 Each row is a call that an adapter makes (`monitor/adapters/kubernetes`). A Secret that does not exist yet can be made
 by the monitor (`create`, which RBAC cannot limit to a name) or by whoever installs it; so `create` is always optional.
+Which Secrets discovered targets will name nobody knows beforehand: whoever writes such a target sees to it that the
+monitor may read its Secret.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from monitor.config.settings import InSecret, RotationSettings, Settings, TargetSettings
+from monitor.core.argocd_objects import Part
 from monitor.core.permissions import APPS, COORDINATION, CORE, EVENTS, Permission
 
 RESOURCES = {"Deployment": "deployments", "StatefulSet": "statefulsets", "DaemonSet": "daemonsets"}
@@ -31,9 +34,13 @@ def permissions_of(target: TargetSettings, settings: Settings) -> tuple[Permissi
 
 def shared_permissions(settings: Settings) -> tuple[Permission, ...]:
     """What is needed once, for all targets."""
+    return (*_lease(settings), *_discovery(settings))
+
+
+def _lease(settings: Settings) -> tuple[Permission, ...]:
     lease = settings.kubernetes.lease
     in_cluster = any(target.rotation and isinstance(target.token_source, InSecret) for target in settings.targets)
-    if lease.enabled is False or not in_cluster:
+    if lease.enabled is False or not (in_cluster or _rotates_found_ones(settings)):
         return ()
     why = "replicas agree on the one that rotates; without it each does that work, safely but more often than needed"
     return (
@@ -42,8 +49,35 @@ def shared_permissions(settings: Settings) -> tuple[Permission, ...]:
     )
 
 
+def _rotates_found_ones(settings: Settings) -> bool:
+    found = settings.discovery.kubernetes if settings.discovery is not None else None
+    return found is not None and found.allow_rotation
+
+
+def _discovery(settings: Settings) -> Iterator[Permission]:
+    found = settings.discovery.kubernetes if settings.discovery is not None else None
+    if found is None:
+        return
+    for namespace in found.namespaces:
+        for kind in found.kinds:
+            what = "all of the namespace can be read then" if kind == "Secret" else "a list by label has no names"
+            why = f"targets are found in labelled {kind}s; it cannot be limited to names: {what}"
+            yield Permission(namespace, CORE, f"{kind.lower()}s", ("list", "watch"), None, why)
+        if settings.kubernetes.events:
+            why = "Events tell beside the Secrets of targets found there what happens to their tokens"
+            yield Permission(namespace, EVENTS, "events", ("create", "patch"), None, why, optional=True)
+
+
+def _of_installation(namespace: str | None) -> Iterator[Permission]:
+    why = "what happens to the token inside Argo CD is known within a second; without it, at the next check"
+    for resource, part in (("configmaps", Part.SETTINGS), ("secrets", Part.KEYS)):
+        yield Permission(namespace, CORE, resource, ("list", "watch"), part.value, why, optional=True)
+
+
 def _of_target(target: TargetSettings, *, events: bool) -> Iterator[Permission]:
     token, password, rotation = target.token_source, target.password_source, target.rotation
+    if target.installation is not None:
+        yield from _of_installation(target.installation.namespace)
     if isinstance(token, InSecret):
         yield from _read(token, "token")
         if events:

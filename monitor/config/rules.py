@@ -25,6 +25,11 @@ def between_keys(document: Any) -> Iterator[Finding]:
         return
     yield from _intervals(document, {}, ())
     targets = document.get("targets")
+    if not targets and document.get("discovery") is None:
+        if targets is None:
+            yield ("targets",), "is required", "add targets"
+        elif isinstance(targets, list | tuple):
+            yield ("targets",), "is empty", "add at least one"
     if not isinstance(targets, list | tuple):
         return
     first_of: dict[str, int] = {}

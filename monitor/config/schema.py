@@ -31,6 +31,8 @@ def json_schema() -> dict[str, Any]:
     schema["$defs"]["Auth"]["allOf"] = [_token_mode_has_a_source()]
     schema["$defs"]["Heartbeat"]["oneOf"] = [_given("url"), _given("urlFile")]
     schema["$defs"]["Alertmanager"]["allOf"] = [_one_credential()]
+    schema["$defs"]["Discovery"]["anyOf"] = [_given("directory"), _with_a_section("kubernetes")]
+    schema["anyOf"] = [_with_some("targets"), _with_a_section("discovery")]
     for name in ("Tls", "ServingTls"):
         schema["$defs"][name]["allOf"] = [_with("certFile", "keyFile"), _with("keyFile", "certFile")]
     return {"$schema": DIALECT, "title": "Token Monitor configuration", **_without(schema, "title")}
@@ -52,6 +54,14 @@ def _or_empty(value: dict[str, Any]) -> dict[str, Any]:
 def _given(key: str) -> dict[str, Any]:
     """The key is there and neither empty nor null."""
     return {"required": [key], "properties": {key: {"not": {"enum": [None, ""]}}}}
+
+
+def _with_a_section(key: str) -> dict[str, Any]:
+    return {"required": [key], "properties": {key: {"type": "object"}}}
+
+
+def _with_some(key: str) -> dict[str, Any]:
+    return {"required": [key], "properties": {key: {"type": "array", "minItems": 1}}}
 
 
 def _with(key: str, other: str) -> dict[str, Any]:
@@ -85,15 +95,13 @@ def _no_drill_without_rotation() -> dict[str, Any]:
 
 
 def _one_credential() -> dict[str, Any]:
-    basic = {"required": ["basicAuth"], "properties": {"basicAuth": {"type": "object"}}}
-    return {"not": {"allOf": [basic, _given("bearerTokenFile")]}}
+    return {"not": {"allOf": [_with_a_section("basicAuth"), _given("bearerTokenFile")]}}
 
 
 def _somebody_to_restart() -> dict[str, Any]:
-    some = {"required": ["workloads"], "properties": {"workloads": {"type": "array", "minItems": 1}}}
     return {
         "if": {"required": ["restartConsumers"], "properties": {"restartConsumers": {"const": True}}},
-        "then": {"anyOf": [_given("preset"), some]},
+        "then": {"anyOf": [_given("preset"), _with_some("workloads")]},
     }
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, cast
 
-from monitor.config import address, model, sections, telling
+from monitor.config import address, discovery, model, sections, telling
 from monitor.config.address import Address
 from monitor.core.alerts import RUNBOOKS, Thresholds
 from monitor.core.model import Mode
@@ -106,6 +106,13 @@ class RotationSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class InstallationSettings:
+    """The Argo CD that a target is watched inside of. namespace: None for the one the monitor finds itself in."""
+
+    namespace: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TargetSettings:
     """One target. Durations are seconds.
 
@@ -113,6 +120,7 @@ class TargetSettings:
     username, password_source: who logs in, and with what; None in token mode.
     rotation: None when the key is never replaced.
     token_source: where the consumers' token is read; in password mode also where the minted key is kept.
+    installation: where to see what changes inside Argo CD; None where that is not watched.
     unused_in_clear, without_effect: keys of the file that were given and do nothing, for the warnings.
     """
 
@@ -133,6 +141,7 @@ class TargetSettings:
     unused_in_clear: tuple[str, ...] = ()
     without_effect: tuple[str, ...] = ()
     rotation: RotationSettings | None = None
+    installation: InstallationSettings | None = None
 
     @property
     def journal_name(self) -> str:
@@ -215,6 +224,24 @@ class HeartbeatSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class KubernetesDiscoverySettings:
+    """Labelled objects that are targets. kinds: ConfigMap, Secret. servers: hosts they may name, () for any."""
+
+    namespaces: tuple[str, ...]
+    kinds: tuple[str, ...] = ("ConfigMap",)
+    servers: tuple[str, ...] = ()
+    allow_rotation: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DiscoverySettings:
+    """Where targets are found beside the file. directory: of files with one target each."""
+
+    kubernetes: KubernetesDiscoverySettings | None = None
+    directory: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The whole configuration, checked and resolved."""
 
@@ -230,13 +257,14 @@ class Settings:
     alerts: AlertSettings = AlertSettings()
     alertmanager: AlertmanagerSettings | None = None
     heartbeat: HeartbeatSettings | None = None
+    discovery: DiscoverySettings | None = None
 
 
 def resolve(document: model.Document) -> Settings:
     """The settings of a document that passed its model and `rules`."""
     serving, kubernetes = document.http.tls, document.kubernetes
     return Settings(
-        targets=tuple(_target(target, document) for target in document.targets),
+        targets=tuple(resolve_target(target, document) for target in document.targets),
         interval=document.interval,
         timeout=document.timeout,
         account_interval=document.account_interval,
@@ -261,6 +289,7 @@ def resolve(document: model.Document) -> Settings:
         alerts=AlertSettings(Thresholds(**document.alerts.thresholds.whole_seconds), document.alerts.runbooks),
         alertmanager=_alertmanager(document.alertmanager),
         heartbeat=_heartbeat(document.heartbeat),
+        discovery=_discovery(document.discovery),
     )
 
 
@@ -288,12 +317,25 @@ def _heartbeat(found: telling.Heartbeat | None) -> HeartbeatSettings | None:
     return HeartbeatSettings(url, method, found.interval, found.timeout, _tls(found.tls))
 
 
-def _target(target: model.Target, document: model.Document) -> TargetSettings:
+def _discovery(found: discovery.Discovery | None) -> DiscoverySettings | None:
+    if found is None:
+        return None
+    place = found.kubernetes
+    return DiscoverySettings(
+        KubernetesDiscoverySettings(place.namespaces, place.kinds, place.servers, place.allow_rotation)
+        if place is not None
+        else None,
+        found.directory,
+    )
+
+
+def resolve_target(target: model.Target, defaults: model.Document | Settings) -> TargetSettings:
+    """The settings of one target. defaults: where the values for all are, and the namespace of Secrets."""
     auth = target.auth
     mode = Mode(auth.type)
-    namespace = target.namespace or document.kubernetes.namespace
+    namespace = target.namespace or defaults.kubernetes.namespace
     by_password = mode is Mode.PASSWORD
-    interval = _either(target.interval, document.interval)
+    interval = _either(target.interval, defaults.interval)
     rotates = by_password or target.renew
     return TargetSettings(
         name=target.name,
@@ -306,15 +348,16 @@ def _target(target: model.Target, document: model.Document) -> TargetSettings:
         tls=_tls(target.tls),
         namespace=namespace,
         interval=interval,
-        timeout=_either(target.timeout, document.timeout),
-        account_interval=max(interval, _either(target.account_interval, document.account_interval)),
-        expiring_within=_either(target.expiring_within, document.expiring_within),
+        timeout=_either(target.timeout, defaults.timeout),
+        account_interval=max(interval, _either(target.account_interval, defaults.account_interval)),
+        expiring_within=_either(target.expiring_within, defaults.expiring_within),
         required_permissions=target.required_permissions,
         unused_in_clear=_unused_in_clear(auth, by_password=by_password),
         without_effect=()
         if rotates
         else tuple(key for key in ("rotation", "consumers") if key in target.model_fields_set),
         rotation=_rotation(target) if rotates and target.rotation.enabled else None,
+        installation=_installation(target, namespace),
     )
 
 
@@ -331,6 +374,14 @@ def _rotation(target: model.Target) -> RotationSettings:
         codefresh=consumers.preset == "codefresh",
         workloads=tuple(WorkloadSettings(w.kind, w.name, w.selector, w.live) for w in consumers.workloads),
     )
+
+
+def _installation(target: model.Target, namespace: str | None) -> InstallationSettings | None:
+    if target.watch_argocd is None:
+        return None
+    # `argocd-server.argocd`, `argocd-server.argocd.svc.cluster.local`
+    of_service = (target.server.svc or "").split(".")[1:2]
+    return InstallationSettings(target.watch_argocd.namespace or (of_service[0] if of_service else namespace))
 
 
 def _address(target: model.Target) -> Address:

@@ -11,6 +11,11 @@ from dataclasses import dataclass
 from zlib import crc32
 
 CONFIRMATION_DELAY = 1.0
+# Right after a change inside Argo CD a refusal has its reason, and the second look need only be at another moment
+# and over another connection (docs/decisions/0001-a-refusal-right-after-a-change.md).
+CONFIRMATION_AFTER_CHANGE = 0.3
+# For so long a change counts as the reason: the late round of `core.rounds` and a slow check are within it.
+CHANGE_COUNTS = 10.0
 # Recovery is to be known soon: the pause grows to four intervals and no further.
 MAX_BACKOFF_INTERVALS = 4.0
 FIRST_CHECKS_PER_SECOND = 200.0
@@ -40,6 +45,11 @@ def next_due(rhythm: Rhythm, now: float) -> float:
     earliest = now + 0.1 * rhythm.interval
     steps = -(-(earliest - offset) // rhythm.interval)
     return offset + steps * rhythm.interval
+
+
+def confirmation_delay(since_change: float) -> float:
+    """How long after a first refusal the second look comes. since_change: seconds since the last known change."""
+    return CONFIRMATION_AFTER_CHANGE if 0.0 <= since_change < CHANGE_COUNTS else CONFIRMATION_DELAY
 
 
 def backed_off(rhythm: Rhythm, now: float, failures: int, chance: float, retry_after: float | None = None) -> float:

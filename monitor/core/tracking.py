@@ -1,8 +1,8 @@
 """What is known of a target over time: which verdict is shown, since when, and what must be done next.
 
 A healthy token is called refused only after two refusals in a row, one second apart: a replica of Argo CD may lag
-behind another by seconds (`argocd/README.md`: 4 to 14 s). At start, and for a token that was never seen to work,
-one refusal is enough.
+behind another (4 to 14 ms were recorded, a busy cluster takes longer). Where something was just changed inside Argo CD
+the second look comes sooner. At start, and for a token that was never seen to work, one refusal is enough.
 """
 
 from __future__ import annotations
@@ -46,13 +46,23 @@ def begin(now: float) -> Track:
     return Track(Verdict(Status.PENDING, "the token has not been checked yet", "Wait for the first check."), now)
 
 
-def advance(track: Track, verdict: Verdict, rhythm: Rhythm, monotonic: float, chance: float) -> Step:
-    """Takes in `verdict`. `monotonic` (seconds) and `chance` (0 to 1) place the next check."""
+def advance(
+    track: Track,
+    verdict: Verdict,
+    rhythm: Rhythm,
+    monotonic: float,
+    chance: float,
+    confirmation: float = CONFIRMATION_DELAY,
+) -> Step:
+    """Takes in `verdict`. `monotonic` (seconds) and `chance` (0 to 1) place the next check.
+
+    confirmation: seconds until the second look at a first refusal.
+    """
     kind = verdict.status.kind
     anonymous = track.anonymous_access if verdict.anonymous_access is None else verdict.anonymous_access
     if kind is Kind.REFUSED and _healthy(track) and not track.suspect:
         held = replace(track, suspect=True, failures=0, anonymous_access=anonymous)
-        return Step(held, changed=False, due=monotonic + CONFIRMATION_DELAY)
+        return Step(held, changed=False, due=monotonic + confirmation)
     changed = verdict.status is not track.shown.status
     since = verdict.checked_at if changed else track.since
     if kind is Kind.UNKNOWN:

@@ -28,10 +28,10 @@ STEADY = 10.0
 SHORTEST_TURN = 1.0
 # A compaction ends many watches at once; their lists are spread over this long.
 RELIST_SPREAD = 5.0
-# What is forbidden, or is not there, changes by somebody's hand.
+# What is forbidden, is not there, or cannot be given in the form that was asked for, changes by somebody's hand.
 FIRST_DENIED_PAUSE = 60.0
 LONGEST_DENIED_PAUSE = 600.0
-DENIED = frozenset({403, 404, 405})
+DENIED = frozenset({403, 404, 405, 406})
 # The API may come back with the same version: it did not look at it (credentials, too many requests).
 NOT_LOOKED_AT = frozenset({401, 429})
 

@@ -1,16 +1,17 @@
 """Starts the monitor, keeps its configuration fresh, and ends it within three seconds of SIGTERM.
 
 A broken new configuration is told (log, `config_last_reload_successful`) and the old one goes on; what cannot change
-while running (the HTTP address, the log) is told as needing a restart.
+while running (the HTTP address, the log, the state directory) keeps its old value and is told as needing a restart.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -26,6 +27,7 @@ from monitor.config.load import load_file
 from monitor.config.problems import ConfigurationError
 from monitor.config.settings import InFile, InSecret, Settings, TargetSettings
 from monitor.config.warnings import warnings_of
+from monitor.core.alert_conditions import UNREAD
 from monitor.core.report import TargetReport
 from monitor.daemon.assembly import trust_of
 from monitor.daemon.leading import Leading
@@ -42,12 +44,19 @@ log = structlog.get_logger(__name__)
 
 FILE_INTERVAL = 1.0
 ROTATION_INTERVAL = 0.5
-GRACE = 2.8
+# Of the three seconds of an ending: for work and the hand-over to another replica, and for closing connections.
+GRACE = 2.6
+CLOSING = 0.2
 # What a rotation is in the middle of may end by itself; the journal knows the rest.
-ROTATION_GRACE = 0.5
+ROTATION_GRACE = 1.4
+CHECK_GRACE = 0.5
 TELLING_GRACE = 0.2
+PAGES_GRACE = 0.5
 # The dispatcher runs at least once a second; a pause of this length means that it no longer does.
 STALLED = 30.0
+# Parts of the settings that are set up once. Their old values hold until a restart: half of a new state directory
+# would be a second set of journals.
+AT_START = ("http", "log", "kubernetes", "state_dir", "alerts", "alertmanager", "heartbeat")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +76,7 @@ class Daemon:
         self._shared = Shared(settings, self._clock, self._secret_changed)
         self._leading = Leading(settings, self._shared.kubernetes, self._clock)
         self.metrics = Metrics(CollectorRegistry(), __version__)
-        self._reactions = Reactions(self.metrics, self._report_of_checks, self._wake_rotation, self._leading.leads)
+        self._reactions = Reactions(self.metrics, self._report_of_checks, self._wake_rotation, self._leading)
         self.fleet = Fleet(self._clock, random.SystemRandom().random, self._reactions, self._wake)
         self.rotations = Rotations(self._clock, self.fleet.sight, self._leading.leads)
         self._ticker = Ticker(self._clock, self.fleet.next_due, self.fleet.dispatch)
@@ -88,9 +97,10 @@ class Daemon:
         self.server = Server(sources, http.bind, http.port, cert_file=http.cert_file, key_file=http.key_file)
         self._configuration_ok = True
         self._telling = Telling(
-            settings, self.reports, self._clock, self.metrics, self._alive, lambda: self._configuration_ok
+            settings, self._reports_to_tell, self._clock, self.metrics, self._alive, lambda: self._configuration_ok
         )
         self._started = False
+        self._started_at = 0.0
 
     @property
     def address(self) -> str:
@@ -101,8 +111,7 @@ class Daemon:
 
     async def __aenter__(self) -> Daemon:
         """Starts. Raises `ServerError` when the HTTP address cannot be used."""
-        for notice in warnings_of(self._settings):
-            log.warning("configuration", path=notice.path, notice=notice.text)
+        _warn(self._settings)
         self.metrics.attach(self.reports)
         self.metrics.reloaded(successful=True)
         await self.server.start()
@@ -114,28 +123,36 @@ class Daemon:
         self._ticker.every(FILE_INTERVAL, self._look_at_files, "files")
         self._ticker.every(ROTATION_INTERVAL, self.rotations.tick, "rotations")
         self._ticker.every(Telling.INTERVAL, self._telling.tick, "telling")
+        self._started_at = self._clock.monotonic()
         self._started = True
         log.info("monitoring", targets=len(self.fleet), http=self.address, version=__version__)
         return self
 
     async def __aexit__(self, *failure: object) -> None:
-        """Ends: readiness first, then the ticks, the checks, the server and the connections."""
+        """Ends: readiness first, then the ticks, everything that works, and the connections."""
         self._started = False
         self._ticker.stop()
-        try:
-            async with asyncio.timeout(GRACE):
-                # First what changes something outside, then the hand-over to another replica, then the rest.
-                await self._telling.close(TELLING_GRACE)
-                await self.rotations.close(ROTATION_GRACE)
-                await self._leading.close()
-                await self.fleet.close(ROTATION_GRACE)
-                for task in self._owned:
-                    task.cancel()
-                await self.server.stop(0.5)
-                await self._shared.__aexit__(None, None, None)
-        except TimeoutError:
-            log.warning("not everything ended in time", seconds=GRACE)
+        # What changes something outside ends before the hand-over to another replica; nothing waits for the rest.
+        await _within(
+            GRACE,
+            self._hand_over(),
+            self.fleet.close(CHECK_GRACE),
+            self._telling.close(TELLING_GRACE),
+            self.server.stop(PAGES_GRACE),
+            self._end_owned(),
+        )
+        await _within(CLOSING, self._shared.__aexit__(None, None, None))
         log.info("stopped")
+
+    async def _hand_over(self) -> None:
+        await self.rotations.close(ROTATION_GRACE)
+        await self._leading.close()
+
+    async def _end_owned(self) -> None:
+        for task in self._owned:
+            task.cancel()
+        if self._owned:
+            await asyncio.wait(self._owned)
 
     def reports(self) -> Iterator[TargetReport]:
         """Every target as it stands, with its rotation."""
@@ -145,6 +162,12 @@ class Daemon:
         """One target as it stands, with its rotation; None when there is none of that name."""
         report = self.fleet.report(name)
         return None if report is None else self._with_rotation(report)
+
+    def _reports_to_tell(self) -> Iterator[TargetReport]:
+        """The same for alerts: a rotation of which nothing is known yet is no reason to call an alert over."""
+        for report in self.reports():
+            unread = report.rotation is None and self.rotations.rotator(report.name) is not None
+            yield replace(report, rotation=UNREAD) if unread else report
 
     def _with_rotation(self, report: TargetReport) -> TargetReport:
         rotation = self.rotations.report(report.name)
@@ -162,7 +185,7 @@ class Daemon:
         self._reactions.set_announcers({name: told for name, told in announcers.items() if told is not None})
         self._reactions.forget_all_but(targets)
         self.fleet.set_targets(targets.values())
-        self.rotations.set_rotators(self._rotators(settings, targets, siblings))
+        self.rotations.set_rotators(self._rotators(settings, targets, siblings), self._shared.rotating.logins())
         if self._shared.watch is not None:
             self._by_secret = by_secret(settings)
             self._shared.watch.set_wanted(place for target in settings.targets for place in secrets_of(target))
@@ -228,13 +251,14 @@ class Daemon:
             self.metrics.reloaded(successful=False)
             log.error("new configuration refused; the old one goes on", problems=str(error))
             return
-        old = self._settings
-        self._apply(settings)
+        kept = {name: getattr(self._settings, name) for name in AT_START}
+        self._apply(replace(settings, **kept))
         self._configuration_ok = True
         self.metrics.reloaded(successful=True)
         log.info("new configuration in use", targets=len(self.fleet))
-        for name in ("http", "log", "kubernetes", "state_dir", "alerts", "alertmanager", "heartbeat"):
-            if getattr(settings, name) != getattr(old, name):
+        _warn(settings)
+        for name, value in kept.items():
+            if getattr(settings, name) != value:
                 log.warning("this part of the configuration needs a restart", part=name)
 
     def _watched_files(self) -> Iterable[Path]:
@@ -249,8 +273,8 @@ class Daemon:
         self._ticker.wake()
 
     def _alive(self) -> str | None:
-        dispatched = self.fleet.dispatched_at
-        if self._started and dispatched is not None and self._clock.monotonic() - dispatched > STALLED:
+        last = self.fleet.dispatched_at or self._started_at
+        if self._started and self._clock.monotonic() - last > STALLED:
             return "no check was started for 30 s: the scheduler stands still"
         return None
 
@@ -279,6 +303,24 @@ def by_secret(settings: Settings) -> dict[tuple[str | None, str], set[str]]:
         for namespace, name, _ in secrets_of(target):
             users.setdefault((namespace, name), set()).add(target.name)
     return users
+
+
+async def _within(seconds: float, *parts: Coroutine[Any, Any, object]) -> None:
+    """Ends the parts at the same time, none of them kept from it by another one's defect."""
+    try:
+        async with asyncio.timeout(seconds):
+            outcomes = await asyncio.gather(*parts, return_exceptions=True)
+    except TimeoutError:
+        log.warning("not everything ended in time", seconds=seconds)
+        return
+    for outcome in outcomes:
+        if isinstance(outcome, Exception):
+            log.error("defect while ending", exc_info=outcome)
+
+
+def _warn(settings: Settings) -> None:
+    for notice in warnings_of(settings):
+        log.warning("configuration", path=notice.path, notice=notice.text)
 
 
 def _read(path: Path) -> Settings:

@@ -23,15 +23,19 @@ class Leading:
         lease = settings.kubernetes.lease
         wanted = lease.enabled if lease.enabled is not None else in_pod() and _uses_kubernetes(settings)
         self._election: LeaseElection | None = None
+        self._identity = f"{socket.gethostname()[:60]}-{secrets.token_hex(4)}"
         if wanted:
-            identity = f"{socket.gethostname()[:60]}-{secrets.token_hex(4)}"
             self._election = LeaseElection(
-                kubernetes, lease.namespace, lease.name, identity, clock, random.SystemRandom().random
+                kubernetes, lease.namespace, lease.name, self._identity, clock, random.SystemRandom().random
             )
 
     def leads(self) -> bool:
         """Whether this replica may begin a rotation now."""
         return self._election is None or self._election.leads()
+
+    def another_leads(self) -> bool:
+        """Whether another replica held the Lease when it was last seen. Neither: nobody is known to lead."""
+        return not self.leads() and self.holder not in (None, self._identity)
 
     @property
     def holder(self) -> str | None:

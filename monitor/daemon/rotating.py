@@ -56,6 +56,10 @@ class RotatorAssembly:
         sharing = self._by_login.get((settings.address.url, settings.username), ())
         return tuple(other for other in sharing if other.name != settings.name)
 
+    def logins(self) -> dict[str, tuple[str, str | None]]:
+        """Whom each target logs in as, on which server; targets that do not log in are left out."""
+        return {target.name: login for login, sharing in self._by_login.items() for target in sharing}
+
     def rotator(self, settings: TargetSettings, target: Target) -> Rotator | None:
         """The rotator of a target; None where its key is never replaced."""
         rotation = settings.rotation

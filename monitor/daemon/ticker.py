@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -39,6 +40,7 @@ class Ticker:
         )
         self._heartbeat: asyncio.TimerHandle | None = None
         self._offset = 0.0
+        self._ending = False
 
     def start(self) -> None:
         """Begins to tick."""
@@ -50,7 +52,7 @@ class Ticker:
 
     def every(self, seconds: float, job: Callable[[], Awaitable[None]], name: str) -> None:
         """Runs `job` at an interval, never twice at the same time."""
-        self._scheduler.add_job(job, "interval", seconds=seconds, id=name)
+        self._scheduler.add_job(partial(self._run_job, job), "interval", seconds=seconds, id=name)
 
     def wake(self) -> None:
         """Plans the next dispatch for what is due first. Call it when something became due earlier."""
@@ -61,7 +63,8 @@ class Ticker:
         self._scheduler.modify_job(DISPATCH, next_run_time=datetime.now(UTC) + timedelta(seconds=pause))
 
     def stop(self) -> None:
-        """Ends. Jobs that run are not waited for."""
+        """Ends. Jobs that run are cancelled and not waited for."""
+        self._ending = True
         if self._heartbeat is not None:
             self._heartbeat.cancel()
         if self._scheduler.running:
@@ -70,6 +73,13 @@ class Ticker:
     async def _run(self) -> None:
         await self._dispatch()
         self.wake()
+
+    async def _run_job(self, job: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await job()
+        except asyncio.CancelledError:
+            if not self._ending:  # APScheduler would log the end of the process as the failure of a job
+                raise
 
     def _beat(self) -> None:
         offset = self._clock.now() - self._clock.monotonic()

@@ -116,12 +116,16 @@ class Doctor:
 
     async def examine(self) -> tuple[Examination, ...]:
         """Everything; what all targets share comes first, where there is anything."""
-        problem = await self._way_to_kubernetes() if any(map(_uses_kubernetes, self._patients)) else None
+        needed = any(map(_uses_kubernetes, self._patients)) or self._discovers()
+        problem = await self._way_to_kubernetes() if needed else None
         async with asyncio.TaskGroup() as group:
             common = group.create_task(self._shared(problem))
             tasks = [group.create_task(self._target(patient, problem)) for patient in self._patients]
         shared = common.result()
         return (*((shared,) if shared.findings else ()), *(task.result() for task in tasks))
+
+    def _discovers(self) -> bool:
+        return self._settings.discovery is not None and self._settings.discovery.kubernetes is not None
 
     async def _way_to_kubernetes(self) -> str | None:
         """Why there is none."""
@@ -138,7 +142,7 @@ class Doctor:
             findings.append(Finding(Level.FAIL, Area.SECRETS, "Kubernetes API", problem, fix))
             return Examination(None, tuple(findings))
         rotated = any(patient.settings.rotation for patient in self._patients)
-        if rotated and (needed := shared_permissions(self._settings)):
+        if (rotated or self._discovers()) and (needed := shared_permissions(self._settings)):
             findings += await self._bounded("all targets", Area.PERMISSIONS, self._permissions(needed))
         return Examination(None, tuple(findings))
 
@@ -249,7 +253,9 @@ def _uses_kubernetes(patient: Patient) -> bool:
     rotation = settings.rotation
     consumers = rotation is not None and (rotation.codefresh or bool(rotation.workloads))
     password = settings.password_source if rotation is not None else None
-    return consumers or any(isinstance(source, InSecret) for source in (settings.token_source, password))
+    if consumers or settings.installation is not None:
+        return True
+    return any(isinstance(source, InSecret) for source in (settings.token_source, password))
 
 
 def _paths(settings: TargetSettings, whole: Settings) -> list[tuple[str, Purpose, bool]]:

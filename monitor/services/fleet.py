@@ -227,9 +227,12 @@ class Fleet:
         finally:
             runtime.task = None
         if self._runtimes.get(runtime.target.name) is runtime and not self._closing:
-            # A trigger that came while the check ran saw something newer than what was judged.
-            triggered = runtime.due != started_due
-            self._plan(runtime, self._clock.monotonic() if triggered else due)
+            # A trigger that came while the check ran saw something newer than what was judged. A second look at a
+            # refusal is at another moment all the same.
+            if runtime.due != started_due:
+                pause = CONFIRMATION_AFTER_CHANGE if runtime.track.suspect else 0.0
+                due = min(due, self._clock.monotonic() + pause)
+            self._plan(runtime, due)
 
     def _told(self, name: str, result: Checked, lateness: float) -> None:
         try:

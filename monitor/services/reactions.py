@@ -1,14 +1,15 @@
 """What follows from a finished check beside the next one: metrics, a look at the rotation, an announcement.
 
 A status that cannot be told is remembered as nothing: refused, then unreachable, then refused again is one refusal.
+Of several replicas the one that leads announces; while nobody is known to lead, as at start, announcements wait.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
-
-import structlog
+from dataclasses import dataclass
+from typing import Protocol
 
 from monitor.core.announcement import Announcement, of_change
 from monitor.core.report import TargetReport
@@ -17,10 +18,32 @@ from monitor.ports import Announcer
 from monitor.services.checker import Checked
 from monitor.services.fleet import Listener
 
-log = structlog.get_logger(__name__)
-
 # Announcements are best effort: more than these that wait are dropped, since /status and the metrics tell it too.
 MAX_WAITING = 200
+# Somebody leads after 20 s at most, where anybody can.
+LONGEST_WAIT = 30.0
+LOOK = 0.2
+
+
+class Leaders(Protocol):
+    """Who leads, as far as this replica knows."""
+
+    def leads(self) -> bool:
+        """This one."""
+        ...
+
+    def another_leads(self) -> bool:
+        """Another one. Neither: nobody is known to lead."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What the last check of a target showed. told: the last status that said something about the token."""
+
+    told: Status = Status.PENDING
+    shown: Status = Status.PENDING
+    fingerprint: str | None = None
 
 
 class Reactions:
@@ -31,15 +54,15 @@ class Reactions:
         metrics: Listener,
         report: Callable[[str], TargetReport | None],
         wake: Callable[[str], None],
-        leads: Callable[[], bool],
+        leaders: Leaders,
     ) -> None:
         self._metrics = metrics
         self._report = report
         self._wake = wake
-        self._leads = leads
+        self._leaders = leaders
         self._announcers: Mapping[str, Announcer] = {}
-        self._seen: dict[str, tuple[Status, str | None]] = {}
-        self._waiting: asyncio.Queue[Announcement] = asyncio.Queue(MAX_WAITING)
+        self._seen: dict[str, _Seen] = {}
+        self._waiting: asyncio.Queue[tuple[Announcement, float]] = asyncio.Queue(MAX_WAITING)
 
     def set_announcers(self, announcers: Mapping[str, Announcer]) -> None:
         """Who announces for which target."""
@@ -57,23 +80,30 @@ class Reactions:
         if report is None:
             return
         verdict = report.verdict
-        before, fingerprint = self._seen.get(name, (Status.PENDING, None))
-        if verdict.status is not before or checked.fingerprint != fingerprint:
+        before = self._seen.get(name, _Seen())
+        if verdict.status is not before.shown or checked.fingerprint != before.fingerprint:
             self._wake(name)
-        if verdict.status.kind is Kind.UNKNOWN:
-            self._seen[name] = (before, checked.fingerprint)
-            return
-        self._seen[name] = (verdict.status, checked.fingerprint)
-        announcement = of_change(name, before, verdict)
-        if announcement is None or name not in self._announcers or not self._leads():
-            return  # of several replicas one is enough to tell it
-        if not self._waiting.full():
-            self._waiting.put_nowait(announcement)
+        untold = verdict.status.kind is Kind.UNKNOWN
+        told = before.told if untold else verdict.status
+        self._seen[name] = _Seen(told, verdict.status, checked.fingerprint)
+        announcement = None if untold else of_change(name, before.told, verdict)
+        if announcement is not None and name in self._announcers and not self._waiting.full():
+            self._waiting.put_nowait((announcement, asyncio.get_running_loop().time() + LONGEST_WAIT))
 
     async def run(self) -> None:
         """Makes the announcements, one after the other, until it is cancelled."""
         while True:
-            announcement = await self._waiting.get()
+            announcement, until = await self._waiting.get()
+            if not await self._is_ours(until):
+                continue
             announcer = self._announcers.get(announcement.target)
             if announcer is not None:
                 await announcer.announce(announcement)
+
+    async def _is_ours(self, until: float) -> bool:
+        """Whether this replica announces. Of several one is enough."""
+        while not self._leaders.leads():
+            if self._leaders.another_leads() or asyncio.get_running_loop().time() >= until:
+                return False
+            await asyncio.sleep(LOOK)
+        return True

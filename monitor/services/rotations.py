@@ -1,14 +1,16 @@
 """The rotations of all targets: which is due, which runs, and what people are told of each.
 
 `tick` starts what is due and returns at once. A rotation runs only where this replica leads, and one that runs begins
-no further effect once it leads no more. That saves work and nothing else: between replicas the journal's
-compare-and-swap decides. Due times are monotonic, so that no clock that is set delays anything.
+no further effect once it leads no more; where another leads, only the journals are read, for the reports. That saves
+work and nothing else: between replicas the journal's compare-and-swap decides. Due times are monotonic, so that no
+clock that is set delays anything.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Hashable, Mapping
 
 import structlog
 
@@ -25,6 +27,10 @@ SETTLE = 0.5
 AFTER_DEFECT = 60.0
 # However long a rotation says that it can wait, it is looked at this often.
 LONGEST_PAUSE = 300.0
+# Where another replica leads, a journal is read this often.
+FOLLOWING = 45.0
+# Of the grace at the end: for what has to be cancelled.
+CANCELLING = 0.2
 NEVER = float("inf")
 
 
@@ -36,15 +42,25 @@ class Rotations:
         self._sight = sight
         self._leads = leads
         self._rotators: dict[str, Rotator] = {}
+        self._logins: dict[str, Hashable] = {}
         self._due: dict[str, float] = {}
+        self._queue: deque[str] = deque()
         self._running: dict[str, asyncio.Task[None]] = {}
+        # Who logs in as whom in this moment, kept also for one whose target is gone meanwhile.
+        self._logging_in: dict[str, Hashable] = {}
+        self._led = False
+        self._closing = False
 
-    def set_rotators(self, rotators: Mapping[str, Rotator]) -> None:
-        """Makes these the rotated targets; one that runs is left to its end."""
+    def set_rotators(self, rotators: Mapping[str, Rotator], logins: Mapping[str, Hashable] | None = None) -> None:
+        """Makes these the rotated targets; one that runs is left to its end.
+
+        logins: whom a target logs in as, where it does. Those that are equal never run at the same time: each would see
+        the other's login under way and give way to it.
+        """
         now = self._clock.monotonic()
         unchanged = {name for name, rotator in rotators.items() if self._rotators.get(name) is rotator}
         self._due = {name: self._due[name] if name in unchanged else now for name in rotators}
-        self._rotators = dict(rotators)
+        self._rotators, self._logins = dict(rotators), dict(logins or {})
 
     def rotator(self, name: str) -> Rotator | None:
         """The rotator of a target, to be kept while its settings stay the same."""
@@ -63,35 +79,60 @@ class Rotations:
 
     async def tick(self) -> None:
         """Starts what is due."""
-        if not self._leads():
-            return
-        now = self._clock.monotonic()
-        for name, due in sorted(self._due.items(), key=lambda item: item[1]):
-            if due > now or len(self._running) >= MAX_AT_ONCE:
-                break
-            if name in self._running:
-                continue
-            self._due[name] = NEVER
-            self._running[name] = asyncio.create_task(self._run(name, self._rotators[name]), name=f"rotate {name}")
+        now, leads = self._clock.monotonic(), self._leads()
+        if leads and not self._led:
+            self._due = dict.fromkeys(self._due, now)  # what the other one left undone does not wait for its turn
+        self._led = leads
+        due = sorted((at, name) for name, at in self._due.items() if at <= now)
+        self._queue = deque(name for _, name in due)
+        self._start()
 
     def report(self, name: str) -> RotationReport | None:
-        """What is known of a target's rotation; None where nothing is rotated."""
+        """What is known of a target's rotation; None where nothing is rotated, and before its journal was read."""
         rotator = self._rotators.get(name)
-        return rotator.report() if rotator is not None else None
+        return rotator.report() if rotator is not None and rotator.known else None
 
     async def close(self, grace: float) -> None:
-        """Ends: what runs is cancelled and waited for, `grace` seconds at most. The journal knows the rest."""
+        """Ends, `grace` seconds at most: what runs begins nothing more, and is cancelled at last.
+
+        A login that is under way is best seen to its end, since it counts as failed otherwise. The journal knows the rest.
+        """
+        self._closing = True
         self._rotators, self._due = {}, {}
-        for task in self._running.values():
+        self._queue.clear()
+        running = set(self._running.values())
+        if running:
+            _, running = await asyncio.wait(running, timeout=max(0.0, grace - CANCELLING))
+        for task in running:
             task.cancel()
-        if self._running:
-            await asyncio.wait(tuple(self._running.values()), timeout=grace)
+        if running:
+            await asyncio.wait(running, timeout=CANCELLING)
+
+    def _start(self) -> None:
+        """Starts the next ones of those that are due, as far as there is room."""
+        while self._queue and len(self._running) < MAX_AT_ONCE:
+            name = self._queue.popleft()
+            login = self._logins.get(name)
+            busy = login is not None and login in self._logging_in.values()
+            if busy or name in self._running or self._due.get(name, NEVER) > self._clock.monotonic():
+                continue  # its turn comes at another tick
+            self._due[name] = NEVER
+            if login is not None:
+                self._logging_in[name] = login
+            self._running[name] = asyncio.create_task(self._run(name, self._rotators[name]), name=f"rotate {name}")
+
+    def _may_act(self) -> bool:
+        return self._leads() and not self._closing
 
     async def _run(self, name: str, rotator: Rotator) -> None:
         pause = AFTER_DEFECT
         try:
-            until = await rotator.advance(self._sight(name) or Sight(None, None), leads=self._leads)
-            pause = min(max(0.0, until - self._clock.now()), LONGEST_PAUSE)
+            if self._led:
+                until = await rotator.advance(self._sight(name) or Sight(None, None), leads=self._may_act)
+                pause = min(max(0.0, until - self._clock.now()), LONGEST_PAUSE)
+            else:
+                await rotator.look()
+                pause = FOLLOWING
         except asyncio.CancelledError:
             raise
         except Exception:
@@ -99,5 +140,7 @@ class Rotations:
             log.exception("rotation failed", target=name)
         finally:
             self._running.pop(name, None)
+            self._logging_in.pop(name, None)
             if self._rotators.get(name) is rotator:
                 self._due[name] = min(self._due[name], self._clock.monotonic() + pause)
+            self._start()

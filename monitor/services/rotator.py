@@ -77,6 +77,7 @@ REMEMBERED = 700.0
 # What a person asked for is tried for this long: later it would come as a surprise.
 DEMAND_LASTS = 900.0
 MAX_PROBLEM = 400
+ANOTHER_LEADS = "another replica of the monitor leads"
 
 Nonces = Callable[[], str]
 
@@ -146,6 +147,11 @@ class Rotator:
         self._looked: tuple[float, float] | None = None
         self._demanded_at: float | None = None
 
+    @property
+    def known(self) -> bool:
+        """Whether there is anything to report: the journal was read, or could not be."""
+        return self.journal is not None or bool(self.problem)
+
     def demand(self) -> None:
         """A person asks for a new key: `advance` tries for some minutes, until a rotation begins."""
         self._demanded_at = self._clock.monotonic()
@@ -172,6 +178,11 @@ class Rotator:
             old_consumers=journal.old_consumers,
             failures=dict(self._failures),
         )
+
+    async def look(self) -> None:
+        """Reads the journal and does nothing: another replica leads, and whoever asks this one is told the same."""
+        if await self._load() is not None:
+            self.waiting_for = ANOTHER_LEADS
 
     async def plan(self) -> tuple[Planned, ...]:
         """What a rotation would do now, if a person asked for it. Only looks; `problem` says why it could not."""
@@ -204,7 +215,7 @@ class Rotator:
                     self.waiting_for = step.why
                     return step.until
                 if not leads():
-                    self.waiting_for = "another replica of the monitor leads"
+                    self.waiting_for = ANOTHER_LEADS
                     return self._clock.now() + RETRY
                 self.waiting_for = ""
                 outcome = await self._act(step, version, gathered)

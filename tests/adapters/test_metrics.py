@@ -36,6 +36,7 @@ PROMISED = {
     "anonymous_access": {"target"},
     "schedule_lateness_seconds": set(),
     "config_last_reload_successful": set(),
+    "discovery_errors": {"source"},
     "rotations_total": {"target"},
     "rotation_failures_total": {"target", "reason"},
     "rotation_consecutive_failures": {"target"},

@@ -280,4 +280,4 @@ def test_help_says_what_the_commands_are_for(capsys: Out) -> None:
     assert run(["--help"]) == 0
     out = capsys.readouterr().out
     names = [line.split()[0] for line in out.partition("Commands:")[2].splitlines() if line.startswith("  ")]
-    assert names == ["run", "check", "rotate", "status", "doctor", "config", *names[6:]]
+    assert names == ["run", "check", "rotate", "status", "doctor", "rules", "config", *names[7:]]

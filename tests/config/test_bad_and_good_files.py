@@ -23,7 +23,7 @@ NO_YAML = {
 }  # fmt: skip
 # What a schema cannot see: relations between keys, checks that are more than a pattern, and bounds of a duration in words.
 BEYOND_A_SCHEMA = {
-    "alertmanager-resend", "alertmanager-urls-twice", "alerts-thresholds-contradict",
+    "alertmanager-resend", "alertmanager-urls-twice", "alerts-thresholds-contradict", "discovery-twice",
     "account-interval-shorter", "account-interval-shorter-in-a-target", "consumers-wait-within-grace",
     "http-bind", "interval-not-a-number", "interval-too-short", "name-twice", "password-ref-and-file",
     "renew-of-a-project-role", "rootpath-climbs", "rotation-drill-without-renew", "rotation-every-within-grace",

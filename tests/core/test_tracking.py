@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 from monitor.core.model import Verdict
-from monitor.core.schedule import CONFIRMATION_DELAY, Rhythm, next_due
+from monitor.core.rounds import LATE
+from monitor.core.schedule import (
+    CHANGE_COUNTS,
+    CONFIRMATION_AFTER_CHANGE,
+    CONFIRMATION_DELAY,
+    Rhythm,
+    confirmation_delay,
+    next_due,
+)
 from monitor.core.status import Kind, Status
 from monitor.core.tracking import Step, Track, advance, begin
 
@@ -118,3 +126,23 @@ def test_before_the_first_check_it_is_pending() -> None:
     track: Track = begin(7.0)
     assert (track.shown.status, track.since, track.told) == (Status.PENDING, 7.0, None)
     assert track.shown.remedy
+
+
+def test_a_first_refusal_right_after_a_change_inside_argo_cd_has_its_second_look_sooner() -> None:
+    healthy = advance(begin(0.0), verdict(VALID, 5.0), RHYTHM, 5.0, 0.5).track
+    held = advance(healthy, verdict(REVOKED, 6.0), RHYTHM, 6.0, 0.5, confirmation_delay(0.2))
+    assert (held.due, held.changed, held.track.suspect) == (6.0 + CONFIRMATION_AFTER_CHANGE, False, True)
+
+
+@pytest.mark.parametrize(
+    ("since_change", "delay"),
+    [
+        (0.0, CONFIRMATION_AFTER_CHANGE),
+        (LATE + 1.0, CONFIRMATION_AFTER_CHANGE),
+        (CHANGE_COUNTS, CONFIRMATION_DELAY),
+        (float("inf"), CONFIRMATION_DELAY),
+        (-1.0, CONFIRMATION_DELAY),
+    ],
+)
+def test_a_change_counts_as_the_reason_of_a_refusal_for_ten_seconds(since_change: float, delay: float) -> None:
+    assert confirmation_delay(since_change) == delay

@@ -114,6 +114,7 @@ class Outside:
         self.reverter: Callable[[], None] | None = None
         self.siblings: list[Place] = []
         self.next_replicas: list[int] = []  # who takes the next requests; all in turn after that
+        self.sticky = False  # the monitor always meets the same one
         self.echoes = False
         self.deaf_to_deletes = False
         self.undone_before_it_is_read_back = False
@@ -288,5 +289,7 @@ class Outside:
     def _replica(self) -> int:
         if self.next_replicas:
             return self.next_replicas.pop(0)
+        if self.sticky:
+            return 0
         self._next_replica = (self._next_replica + 1) % len(self.lags)
         return self._next_replica

@@ -318,3 +318,23 @@ def test_a_delete_that_deletes_nothing_is_seen_through_and_told_until_it_does() 
         assert world.journal().error == ""
 
     in_a_world(tell, policy=policy())
+
+
+def test_an_old_proof_publishes_nothing() -> None:
+    """A key is proven, the Secret cannot be read for minutes, and meanwhile somebody deletes the key."""
+
+    async def tell(world: World) -> None:
+        ON_DEMAND.prepare(world)
+        process = world.start(demanded=True)
+        await process.run(world.clock.monotonic() + 15.0)
+        assert world.journal().state is State.MINTED
+        world.secret_unreadable = True
+        await process.run(world.clock.monotonic() + 120.0)
+        assert world.journal().state is State.VERIFIED
+        world.argocd.revoke_key(ACCOUNT, world.journal().key_id or "")
+        world.secret_unreadable = False
+        await process.run(world.clock.monotonic() + 600.0)
+        assert world.published == []
+        assert world.in_order()
+
+    in_a_world(tell, policy=policy())

@@ -59,9 +59,11 @@ async def ten_rotations(world: World, consumers: Sequence[Consumer], process: Pr
     assert world.at_rest()
 
 
+@pytest.mark.parametrize("sticky", [False, True], ids=["all replicas", "the monitor always meets the quick one"])
 @pytest.mark.parametrize("lags", [(0.0,), (0.0, 14.0), (0.0, 4.0, 14.0)], ids=["one replica", "14 s", "three replicas"])
-def test_a_consumer_is_never_refused_throughout_ten_rotations(lags: Sequence[float]) -> None:
+def test_a_consumer_is_never_refused_throughout_ten_rotations(lags: Sequence[float], sticky: bool) -> None:
     async def tell(world: World) -> None:
+        world.sticky = sticky
         world.hand_made()
         await asyncio.sleep(20.0)
         consumers = [Consumer(world, reads_every) for reads_every in (0.0, 5.0, 50.0)]
@@ -92,9 +94,17 @@ def test_a_replica_that_lags_while_a_key_is_needed_makes_no_second_key() -> None
         world.hand_made()
         world.revoke()
         await asyncio.sleep(20.0)
-        await world.run(HOUR)
+        process = world.start()
+
+        def lagging_replica_from_now_on() -> None:
+            if "write secret" in process.calls and not world.next_replicas:
+                world.next_replicas = [1] * 24
+
+        process.at = dict.fromkeys(range(40, 80), lagging_replica_from_now_on)
+        await process.run(world.clock.monotonic() + HOUR)
         assert world.at_rest()
         assert len(world.used_ids) == 1
+        assert world.journal().rotations == 1
 
     in_a_world(tell, policy=policy(), lags=(0.0, 14.0))
 

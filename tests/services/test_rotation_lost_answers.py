@@ -27,6 +27,7 @@ def test_whatever_is_lost_the_rotation_ends_in_order(name: str, lever: Lever) ->
         world, process = told(story, {number: lever})
         try:
             check_end(world, story)
+            assert world.journal().reverts == 0, "a lost answer is no writer who undid anything"
         except AssertionError as error:
             error.add_note(f"after {process.pulled}")
             raise

@@ -15,7 +15,7 @@ from monitor.simulator.rbac import Role
 from monitor.simulator.settings import ProjectRole
 
 from tests.services.rotation_outside import ACCOUNT, HOUR
-from tests.services.rotation_process import Process
+from tests.services.rotation_process import Lever, Process
 from tests.services.rotation_stories import STORIES, policy
 from tests.services.rotation_world import World, in_a_world, quietly
 
@@ -261,5 +261,27 @@ def test_a_key_that_argo_cd_refuses_is_never_published_and_given_up_after_five_a
         assert world.published == []
         assert minted not in world.journal().owned
         assert process.rotator.report().failures["prove"] == 5
+
+    in_a_world(tell, policy=policy())
+
+
+def test_a_proof_whose_control_was_not_answered_is_no_proof() -> None:
+    calls: list[str] = []
+
+    async def undisturbed(world: World) -> None:
+        calls.extend((await world.run(30.0)).calls)
+
+    in_a_world(undisturbed, policy=policy())
+    mint = calls.index("POST /api/v1/account/ci/token")
+    control = [number for number, call in enumerate(calls) if number > mint and call.endswith("userinfo")][1]
+
+    async def tell(world: World) -> None:
+        process = world.start({control: Lever.LOSE_ANSWER})
+        await process.run(world.clock.monotonic() + 5.0)
+        assert world.journal().state is State.MINTED
+        assert world.published == []
+        await process.run(world.clock.monotonic() + 60.0)
+        assert process.rotator.report().failures["prove"] == 1
+        assert world.in_order()
 
     in_a_world(tell, policy=policy())

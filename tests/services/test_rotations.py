@@ -9,10 +9,11 @@ from typing import Any, cast
 
 import pytest
 import structlog
+from monitor.core.report import RotationReport
 from monitor.core.status import Status
 from monitor.services.checker import Checker
 from monitor.services.fleet import Fleet, Target
-from monitor.services.rotations import AFTER_DEFECT, LONGEST_PAUSE, MAX_AT_ONCE, Rotations
+from monitor.services.rotations import AFTER_DEFECT, FOLLOWING, LONGEST_PAUSE, MAX_AT_ONCE, Rotations
 from monitor.services.rotator import Rotator, Sight
 
 from tests.services.fleet_driver import VirtualLoop
@@ -36,7 +37,10 @@ class FakeRotator:
         self.lasts = lasts
         self.pause = pause
         self.runs: list[tuple[float, Sight | None]] = []
+        self.looks: list[float] = []
         self.demands = 0
+        self.known = False
+        self.obeys = False
         self.defect: Exception | None = None
         self.cancelled = False
         self.running = 0
@@ -44,12 +48,22 @@ class FakeRotator:
     def demand(self) -> None:
         self.demands += 1
 
+    def report(self) -> RotationReport:
+        return RotationReport(rotations=len(self.runs))
+
+    async def look(self) -> None:
+        self.looks.append(self.clock.monotonic())
+        self.known = True
+
     async def advance(self, sight: Sight | None, *, leads: Callable[[], bool]) -> float:
         self.runs.append((self.clock.monotonic(), sight))
         self.running += 1
         assert self.running == 1, "the same rotation runs twice at once"
         try:
-            await asyncio.sleep(self.lasts)
+            for _ in range(round(self.lasts * 10)):
+                if self.obeys and not leads():
+                    break
+                await asyncio.sleep(0.1)
             if self.defect is not None:
                 raise self.defect
         except asyncio.CancelledError:
@@ -57,6 +71,7 @@ class FakeRotator:
             raise
         finally:
             self.running -= 1
+        self.known = True
         return self.clock.now() + self.pause
 
 
@@ -161,6 +176,56 @@ def test_who_does_not_lead_begins_nothing() -> None:
         assert len(one.runs) == 1
 
 
+def test_who_does_not_lead_reads_what_the_leader_did_and_tells_nothing_before() -> None:
+    with on_a_stage() as (stage, run):
+        (one,) = stage.rotators(1)
+        stage.leads = False
+        assert stage.rotations.report("t0") is None
+        run(stage.until(2.5 * FOLLOWING))
+        assert [round(at / FOLLOWING) for at in one.looks] == [0, 1, 2]
+        assert stage.rotations.report("t0") == RotationReport()
+
+
+def test_who_comes_to_lead_begins_at_once() -> None:
+    with on_a_stage() as (stage, run):
+        (one,) = stage.rotators(1)
+        stage.leads = False
+        run(stage.until(10.0))
+        stage.leads = True
+        run(stage.until(10.5))
+        assert len(one.runs) == 1
+
+
+def test_those_that_log_in_as_the_same_user_run_one_after_the_other() -> None:
+    with on_a_stage() as (stage, run):
+        made = [FakeRotator(stage.clock, lasts=1.0) for _ in range(4)]
+        rotators = {f"t{n}": cast("Rotator", rotator) for n, rotator in enumerate(made)}
+        stage.rotations.set_rotators(rotators, {"t0": "ci", "t1": "ci", "t2": "admin"})
+        run(stage.until(0.5))
+        assert [rotator.running for rotator in made] == [1, 0, 1, 1]
+        run(stage.until(3.0))
+        assert all(len(rotator.runs) == 1 for rotator in made)
+
+
+def test_also_one_whose_target_is_gone_is_waited_for() -> None:
+    with on_a_stage() as (stage, run):
+        old, new = (FakeRotator(stage.clock, lasts=5.0) for _ in range(2))
+        stage.rotations.set_rotators({"old": cast("Rotator", old)}, {"old": "ci"})
+        run(stage.until(1.0))
+        stage.rotations.set_rotators({"new": cast("Rotator", new)}, {"new": "ci"})
+        run(stage.until(4.0))
+        assert (old.running, new.running) == (1, 0)
+        run(stage.until(6.0))
+        assert (old.running, new.running) == (0, 1)
+
+
+def test_many_that_have_nothing_to_do_are_through_in_no_time() -> None:
+    with on_a_stage() as (stage, run):
+        made = stage.rotators(2000, lasts=0.1, pause=250.0)
+        run(stage.until(25.0))
+        assert all(len(rotator.runs) == 1 for rotator in made)
+
+
 def test_what_runs_is_told_whether_it_leads_and_is_not_cut_off() -> None:
     with on_a_stage() as (stage, run):
         (one,) = stage.rotators(1, lasts=5.0)
@@ -217,7 +282,17 @@ def test_a_new_configuration_keeps_what_is_unchanged_and_leaves_what_runs_to_its
         run(stage.until(60.0))
         assert not any(rotator.cancelled for rotator in (kept, replaced, removed))
         assert [len(rotator.runs) for rotator in (kept, replaced, removed, new)] == [1, 1, 1, 1]
-        assert new.runs[0][0] >= 5.0
+        assert new.runs[0][0] >= 4.99
+
+
+def test_at_the_end_what_runs_begins_nothing_more_and_ends_by_itself_where_it_can() -> None:
+    with on_a_stage() as (stage, run):
+        one, other = stage.rotators(2, lasts=50.0)
+        one.obeys = True
+        run(stage.until(1.0))
+        run(stage.rotations.close(1.0))
+        assert (one.cancelled, other.cancelled) == (False, True)
+        assert stage.clock.monotonic() <= 2.05
 
 
 def test_at_the_end_what_runs_is_asked_to_end_and_waited_for() -> None:

@@ -246,7 +246,7 @@ class KubernetesConnection:
         finally:
             response.release()
         if len(raw) > MAX_BODY:
-            return NoAnswer(f"an answer of the Kubernetes API is larger than {MAX_BODY} bytes")
+            return NoAnswer(f"an answer of the Kubernetes API is larger than {MAX_BODY} bytes", too_large=True)
         return Answer(response.status, _object(raw) or {})
 
     async def _chunk(self, response: aiohttp.ClientResponse, seconds: float) -> bytes | NoAnswer:

@@ -35,13 +35,17 @@ from monitor.core.watching import (
 
 log = structlog.get_logger(__name__)
 
-# An answer is bounded (4 MiB), so long collections come in pages; more of them than this is no collection of ours.
+# An answer is bounded (4 MiB), so long collections come in pages, which get smaller where objects are large; more pages
+# than this is no collection of ours.
 PAGE = 100
 MAX_PAGES = 1000
 JSON = "application/json"
-# With these the API leaves out everything but the metadata.
+# With these the API leaves out everything but the metadata, and says so by the kind of what it sends.
 METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+PARTIAL, PARTIAL_LIST = "PartialObjectMetadata", "PartialObjectMetadataList"
+# What is taken for the API's answer where it sent whole objects all the same: 406, as it says itself where it cannot.
+UNASKED = Answer(406, {"message": "whole objects were sent where the metadata alone was asked for"})
 
 Kept = TypeVar("Kept")
 
@@ -56,7 +60,8 @@ class Key(NamedTuple):
 class Reflector(Generic[Kept]):
     """Keeps up with one collection, given by its path and selectors.
 
-    keep: what stays of an object; None where nothing of it is wanted. metadata_only: nothing else is asked for.
+    keep: what stays of an object; None where nothing of it is wanted. metadata_only: nothing else is asked for, and what
+    comes all the same is dropped unseen.
     on_change: called in the moment in which something else is known of an object, once `get` gives it (also: made,
     gone). on_list: called after each list. on_refused: called for each answer that refuses. chance: 0 to 1, the jitter.
     """
@@ -71,6 +76,7 @@ class Reflector(Generic[Kept]):
         "_on_change",
         "_on_list",
         "_on_refused",
+        "_page",
         "_path",
         "_selectors",
         "_state",
@@ -105,6 +111,7 @@ class Reflector(Generic[Kept]):
         self._on_list = on_list
         self._on_refused = on_refused
         self._kept: dict[Key, Kept] = {}
+        self._page = PAGE
         self._state = Reflection()
         self._heard_at = float("-inf")
         # When the whole collection was listed last, in monotonic seconds; None: never yet.
@@ -142,14 +149,20 @@ class Reflector(Generic[Kept]):
 
     async def _list(self) -> Happening:
         found: dict[Key, Kept] = {}
-        query = {**self._selectors, "limit": str(PAGE)}
+        query = dict(self._selectors)
         accept = METADATA_LIST if self._metadata_only else JSON
         for _ in range(MAX_PAGES):
+            query["limit"] = str(self._page)
             answer = await self._api.request("GET", self._path, query=query, accept=accept)
+            if isinstance(answer, NoAnswer) and answer.too_large and self._page > 1:
+                self._page = max(1, self._page // 4)
+                continue
             if isinstance(answer, NoAnswer):
                 return Lost()
             if answer.status != 200:
                 return self._refused(answer)
+            if self._metadata_only and answer.body.get("kind") != PARTIAL_LIST:
+                return self._refused(UNASKED)
             items = answer.body.get("items") or []
             version, more = _list_metadata(answer.body)
             if not version or not isinstance(items, list):
@@ -195,12 +208,14 @@ class Reflector(Generic[Kept]):
         if event.type == "ERROR":
             code = event.object.get("code")
             return self._refused(Answer(code if isinstance(code, int) else 500, event.object), lasted)
+        if self._metadata_only and event.object.get("kind") != PARTIAL:
+            return self._refused(UNASKED)
         self._heard_at = self._now()
         metadata = event.object.get("metadata")
         version = metadata.get("resourceVersion") if isinstance(metadata, Mapping) else None
         self._state = after(self._state, Heard(version if isinstance(version, str) else None), 0.0)
         if event.type in ("ADDED", "MODIFIED", "DELETED") and (key := _key(event.object)) is not None:
-            kept = self._keep(event.object) if event.type != "DELETED" else None
+            kept = self._kept_of(event.object) if event.type != "DELETED" else None
             if self._set(key, kept) and self._on_change is not None:
                 self._on_change(key)
         return None
@@ -217,9 +232,12 @@ class Reflector(Generic[Kept]):
     def _collect(self, item: object, found: dict[Key, Kept]) -> None:
         if not isinstance(item, Mapping) or (key := _key(item)) is None:
             return
-        kept = self._keep(item)
+        kept = self._kept_of(item)
         if kept is not None:
             found[key] = kept
+
+    def _kept_of(self, found: Mapping[str, Any]) -> Kept | None:
+        return self._keep({"metadata": found["metadata"]} if self._metadata_only else found)
 
     def _replace(self, found: dict[Key, Kept]) -> None:
         self._heard_at = self.synced_at = self._now()

@@ -8,14 +8,13 @@ tells here what it saw. Only the wanted keys stay in memory; labels, annotations
 from __future__ import annotations
 
 import asyncio
-import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import structlog
 
+from monitor.adapters.kubernetes.following import Following, spread
 from monitor.adapters.kubernetes.reflector import Key, Reflector
 from monitor.adapters.kubernetes.secret_data import SecretData, data_of
 from monitor.cluster import Answer, KubernetesApi
@@ -23,10 +22,6 @@ from monitor.core.watching import DENIED
 
 log = structlog.get_logger(__name__)
 
-RETRY_CONFIGURATION = 10.0
-AFTER_DEFECT = 60.0
-# Many that begin together are spread, so that neither the API nor the requests of the checks have to wait for them.
-BEGINNINGS_PER_SECOND = 200.0
 MAX_NAMES_SHOWN = 10
 
 # namespace (None: the connection's own) and name.
@@ -51,7 +46,7 @@ class WatchedCount:
 class _Watched:
     """One Secret: who follows it, and what was last seen of it, by whatever way."""
 
-    __slots__ = ("key", "keys", "place", "reflector", "seen", "task")
+    __slots__ = ("following", "key", "keys", "place", "reflector", "seen")
 
     def __init__(self, place: Place, keys: frozenset[str]) -> None:
         self.place = place
@@ -59,7 +54,7 @@ class _Watched:
         self.key = Key("", place[1])  # its namespace is known once the connection is ready
         self.seen: Sight | None = None
         self.reflector: Reflector[SecretData] | None = None
-        self.task: asyncio.Task[None] | None = None
+        self.following: Following | None = None
 
 
 class SecretWatch:
@@ -90,7 +85,7 @@ class SecretWatch:
     def start(self) -> None:
         """Begins to follow what is wanted."""
         self._started = True
-        self._begin([watched for watched in self._watched.values() if watched.task is None])
+        self._begin([watched for watched in self._watched.values() if watched.following is None])
 
     async def close(self) -> None:
         """Ends; waits for what ran."""
@@ -134,30 +129,25 @@ class SecretWatch:
 
     def _begin(self, some: Sequence[_Watched]) -> None:
         for watched in some:
-            follow = self._follow(watched, self._chance() * len(some) / BEGINNINGS_PER_SECOND)
-            watched.task = asyncio.create_task(follow, name=f"watch secret {watched.place[1]}")
+            watched.following = self._following(watched)
+            watched.following.begin(spread(self._chance(), len(some)))
 
     def _end(self, watched: _Watched) -> None:
         self._allowed(watched)
-        task, watched.task = watched.task, None
+        task = watched.following.end() if watched.following is not None else None
         if task is not None:
             self._ending.add(task)
             task.add_done_callback(self._ending.discard)
-            task.cancel()
 
-    async def _follow(self, watched: _Watched, pause: float) -> None:
-        """Runs the reflector of one Secret; after a defect of ours it starts anew, and checks read by themselves."""
-        while True:
-            await asyncio.sleep(pause)
-            pause = RETRY_CONFIGURATION
-            try:
-                if await self._api.ready() is None:
-                    reflector = watched.reflector = self._reflector(watched)
-                    await reflector.run()
-            except Exception as error:  # noqa: BLE001
-                log.error("defect while watching a Secret", name=watched.place[1], defect=_outline(error))
-                pause = AFTER_DEFECT
-            watched.reflector = None
+    def _following(self, watched: _Watched) -> Following:
+        def begun() -> Reflector[SecretData]:
+            watched.reflector = self._reflector(watched)
+            return watched.reflector
+
+        def ended() -> None:
+            watched.reflector = None  # checks read by themselves meanwhile
+
+        return Following(self._api, begun, ended, kind="secret", name=watched.place[1])
 
     def _reflector(self, watched: _Watched) -> Reflector[SecretData]:
         key = watched.key = Key(watched.place[0] or self._api.namespace, watched.place[1])
@@ -212,9 +202,3 @@ class SecretWatch:
             problem=answer.message or f"HTTP {answer.status}",
             fix=f"give the monitor's service account the verbs get, list, watch on secrets, resourceNames [{shown}]",
         )
-
-
-def _outline(error: Exception) -> str:
-    """What kind of error, and where. No traceback: some ways to show one show the values in it, here a whole Secret."""
-    frames = traceback.extract_tb(error.__traceback__)[-3:]
-    return " < ".join((type(error).__name__, *(f"{Path(f.filename).name}:{f.lineno}" for f in reversed(frames))))

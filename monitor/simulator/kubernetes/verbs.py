@@ -14,10 +14,10 @@ from typing import Any
 
 from monitor.simulator.kubernetes import access, events, ownership, patches, validation, writes
 from monitor.simulator.kubernetes.problems import (
-    conflict,
     PageNotFoundError,
     ProblemError,
     bad_request,
+    conflict,
     expired,
     field_invalid,
     forbidden,

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 import structlog
-from monitor.adapters.kubernetes import secret_watch
+from monitor.adapters.kubernetes.following import AFTER_DEFECT
 from monitor.adapters.kubernetes.secret_watch import SecretWatch, WatchedCount
 from monitor.adapters.kubernetes.secrets import KubernetesSecretSource, SecretReader
 from structlog.testing import capture_logs
@@ -338,7 +338,7 @@ async def test_a_defect_in_one_watch_is_logged_and_it_begins_anew(world: World) 
         assert [line["log_level"] for line in logs] == ["error"]
         assert scene.watch.look((NAMESPACE, "token")) is None
         broken.keys = frozenset({"token"})
-        await asyncio.sleep(secret_watch.AFTER_DEFECT + 1.0)
+        await asyncio.sleep(AFTER_DEFECT + 1.0)
         assert await scene.value() == "second"
         assert scene.changed() == [f"{NAMESPACE}/token"]
 

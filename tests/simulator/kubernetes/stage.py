@@ -13,7 +13,7 @@ from monitor.simulator.kubernetes.state import ClusterState
 from monitor.simulator.kubernetes.verbs import handle
 from monitor.simulator.kubernetes.wire import JSON, Object, Request, Response
 
-from tests.services.fleet_driver import EPOCH, VirtualClock, VirtualLoop
+from tests.virtual_time import EPOCH, VirtualClock, VirtualLoop
 
 NAMESPACE = "argocd"
 ADMIN = "admin"

@@ -11,8 +11,8 @@ from monitor.simulator.kubernetes.ownership import last_writer
 from monitor.simulator.kubernetes.state import HISTORY
 from monitor.simulator.kubernetes.wire import Object
 
-from tests.services.fleet_driver import EPOCH
 from tests.simulator.kubernetes.stage import DEPLOYMENTS, LEASES, MERGE, NAMESPACE, SECRETS, Desk, secret
+from tests.virtual_time import EPOCH
 
 STRATEGIC = "application/strategic-merge-patch+json"
 
