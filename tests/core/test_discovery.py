@@ -36,7 +36,7 @@ def test_the_configuration_file_goes_before_everything_and_the_other_is_named() 
     assert trouble.what == "its name a is that of a target in the configuration file; give it another name"
 
 
-@pytest.mark.parametrize("order", itertools.permutations(range(3)))
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
 def test_of_two_that_are_new_the_older_object_has_the_name_in_whatever_order_they_come(order: tuple[int, ...]) -> None:
     some = [from_map("x", since=NEW, target="a"), from_map("y", since=OLD, target="a"), from_map("z", target="b")]
     kept, troubles = chosen([some[at] for at in order], [], {})

@@ -1,0 +1,132 @@
+"""The sections that say where targets are found and where Argo CD is watched: what the program gets, and what they need."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from monitor.config.load import load, load_file, settings_of
+from monitor.config.permissions import needed_permissions, permissions_of, shared_permissions
+from monitor.config.settings import DiscoverySettings, InstallationSettings, KubernetesDiscoverySettings, Settings
+from monitor.core.permissions import ServiceAccount, roles
+
+GOOD = Path(__file__).parent / "good"
+TARGET = {"name": "a", "url": "https://a.example.com", "auth": {"type": "token", "tokenFile": "/t"}}
+
+
+def settings(*targets: dict[str, Any], **sections: Any) -> Settings:
+    return settings_of({"targets": list(targets), **sections})
+
+
+def test_everything_that_can_be_said_is_resolved() -> None:
+    found = load_file(GOOD / "discovery.yaml")
+    assert found.discovery == DiscoverySettings(
+        KubernetesDiscoverySettings(
+            ("team-a", "team-b"),
+            ("ConfigMap", "Secret"),
+            ("argocd.example.com", "*.apps.example.com"),
+            allow_rotation=True,
+        ),
+        "/etc/token-monitor/targets.d",
+    )
+    assert [target.installation for target in found.targets] == [
+        InstallationSettings("argocd"),
+        InstallationSettings("argo"),
+    ]
+
+
+def test_by_default_nothing_is_discovered_and_no_argo_cd_watched() -> None:
+    found = settings(TARGET)
+    assert (found.discovery, found.targets[0].installation) == (None, None)
+
+
+def test_where_targets_are_discovered_the_file_needs_none() -> None:
+    for targets in ("", "targets:\n", "targets: []\n"):
+        found = load(f"discovery: {{directory: /etc/targets}}\n{targets}")
+        assert (found.targets, found.discovery) == ((), DiscoverySettings(directory="/etc/targets"))
+
+
+def test_by_default_config_maps_are_looked_for_that_may_name_any_server_and_rotate_nothing() -> None:
+    found = settings(discovery={"kubernetes": {"namespaces": ["a"]}})
+    assert found.discovery is not None
+    assert found.discovery.kubernetes == KubernetesDiscoverySettings(("a",), ("ConfigMap",), (), allow_rotation=False)
+
+
+@pytest.mark.parametrize(
+    ("target", "namespace"),
+    [
+        ({"server": {"svc": "argocd-server.argocd"}}, "argocd"),
+        ({"server": {"svc": "argocd-server.argocd.svc.cluster.local"}}, "argocd"),
+        ({"server": {"svc": "argocd-server"}}, "codefresh"),
+        ({"server": {"svc": "argocd-server"}, "namespace": "portal"}, "portal"),
+        ({"url": "https://argocd.example.com"}, "codefresh"),
+        ({"server": {"svc": "argocd-server.argocd"}, "watchArgoCD": {"namespace": "said"}}, "said"),
+    ],
+)
+def test_the_namespace_of_argo_cd_follows_from_the_service_or_is_that_of_the_secrets(
+    target: dict[str, Any], namespace: str
+) -> None:
+    found = settings(
+        {"name": "a", "auth": TARGET["auth"], "watchArgoCD": {}, **target}, kubernetes={"namespace": "codefresh"}
+    )
+    assert found.targets[0].installation == InstallationSettings(namespace)
+
+
+# --- Permissions ------------------------------------------------------------------------------------------------------
+
+
+def rows(some: Settings) -> set[tuple[str | None, str, str, str | None, bool]]:
+    return {
+        (one.namespace, ",".join(one.verbs), one.full_resource, one.name, one.optional)
+        for one in needed_permissions(some)
+    }
+
+
+def test_to_watch_argo_cd_takes_its_two_objects_by_name_and_is_optional() -> None:
+    found = settings({**TARGET, "watchArgoCD": {"namespace": "argocd"}})
+    assert rows(found) == {
+        ("argocd", "list,watch", "configmaps", "argocd-cm", True),
+        ("argocd", "list,watch", "secrets", "argocd-secret", True),
+    }
+    assert set(permissions_of(found.targets[0], found)) == set(needed_permissions(found))
+
+
+def test_targets_of_one_argo_cd_need_it_once() -> None:
+    some = [{**TARGET, "name": name, "watchArgoCD": {"namespace": "argocd"}} for name in ("a", "b", "c")]
+    assert len(needed_permissions(settings(*some))) == 2
+
+
+def test_to_find_config_maps_takes_all_of_a_namespace_and_no_secret_beside() -> None:
+    found = settings(discovery={"kubernetes": {"namespaces": ["team-a", "team-b"]}})
+    assert rows(found) == {
+        (namespace, *row)
+        for namespace in ("team-a", "team-b")
+        for row in (
+            ("list,watch", "configmaps", None, False),
+            ("create,patch", "events.events.k8s.io", None, True),
+        )
+    }
+    assert set(shared_permissions(found)) == set(needed_permissions(found))
+
+
+def test_to_find_secrets_opens_all_of_a_namespace_and_that_is_said() -> None:
+    found = settings(
+        discovery={"kubernetes": {"namespaces": ["team-a"], "kinds": ["Secret"]}}, kubernetes={"events": False}
+    )
+    assert rows(found) == {("team-a", "list,watch", "secrets", None, False)}
+    (one,) = needed_permissions(found)
+    assert "all of the namespace can be read then" in one.why
+    role, _ = roles(needed_permissions(found), ServiceAccount("ops", "token-monitor"))
+    assert role["rules"] == [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["list", "watch"]}]
+
+
+def test_a_directory_needs_nothing_of_kubernetes() -> None:
+    assert rows(settings(discovery={"directory": "/t"})) == set()
+
+
+def test_replicas_that_rotate_discovered_targets_agree_on_one_of_them() -> None:
+    found = settings(
+        discovery={"kubernetes": {"namespaces": ["a"], "allowRotation": True}}, kubernetes={"events": False}
+    )
+    assert (None, "get,update", "leases.coordination.k8s.io", "token-monitor", True) in rows(found)
