@@ -11,7 +11,11 @@ from monitor.adapters.target_directory import REST, SETTLED_AFTER, TargetDirecto
 from monitor.core.discovery import MAX_BYTES, Found
 
 TEXT = "url: https://argocd.example.com\nauth: {type: token, tokenFile: /run/token}\n"
-LATER = time.time() + 10 * SETTLED_AFTER
+
+
+def later() -> float:
+    """So late that no file was just written."""
+    return time.time() + 10 * SETTLED_AFTER
 
 
 class Looking(TargetDirectory):
@@ -81,7 +85,7 @@ async def test_a_mounted_config_map_is_followed_through_its_swaps(tmp_path: Path
             if not (tmp_path / f"{name}.yaml").is_symlink():
                 (tmp_path / f"{name}.yaml").symlink_to(f"..data/{name}.yaml")
 
-    directory = Looking(tmp_path, now=lambda: LATER)
+    directory = Looking(tmp_path, now=later)
     swap(1, a="first", b="first")
     assert await texts(directory) == {"a.yaml": "first", "b.yaml": "first"}
     swap(2, a="other", b="first")
@@ -93,7 +97,7 @@ async def test_a_mounted_config_map_is_followed_through_its_swaps(tmp_path: Path
 
 async def test_a_file_is_opened_only_when_it_changed(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(TEXT)
-    directory = Looking(tmp_path, now=lambda: LATER)
+    directory = Looking(tmp_path, now=later)
     first = await one(directory)
     assert await one(directory) is first
     fresh = Looking(tmp_path)
@@ -174,7 +178,7 @@ async def test_more_files_than_are_looked_at_are_told(tmp_path: Path) -> None:
 async def test_two_thousand_files_are_looked_at_quickly_and_then_rested_from(tmp_path: Path) -> None:
     for number in range(2000):
         (tmp_path / f"t{number}.yaml").write_text(TEXT)
-    directory = TargetDirectory(tmp_path, now=lambda: LATER)
+    directory = TargetDirectory(tmp_path, now=later)
     await directory.look()
     assert len(list(directory.found())) == 2000
     directory._rests_until = 0.0
