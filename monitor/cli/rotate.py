@@ -108,7 +108,7 @@ async def _rotate(
             _end(account, "failed", f"{rotator.problem}. {_where(settings, target)}", ERROR)
         elif dry_run:
             _end(account, "planned", "Nothing was changed: --dry-run.", DONE)
-        elif rotator.report().state in PUBLISHED:
+        elif rotator.report().state in PUBLISHED and not await _is_over(rotator):
             _end(account, "under way", _under_way(rotator.report(), settings, target), DONE)
         else:
             await _carry_out(rotator, account, wait=wait, as_text=as_text)
@@ -120,6 +120,12 @@ async def _rotate(
                 token = f"The token is {verdict.status}: {verdict.cause}. " if refused else ""
                 code = REFUSED if refused else ERROR
                 _end(account, "failed", f"{account.said}. {token}{_where(settings, target)}", code)
+
+
+async def _is_over(rotator: Rotator) -> bool:
+    """Whether the rotation under way ends now: the old key has waited long enough, or the new one is refused."""
+    await rotator.advance()
+    return rotator.report().state not in PUBLISHED
 
 
 async def _carry_out(rotator: Rotator, account: Account, *, wait: float, as_text: bool) -> None:

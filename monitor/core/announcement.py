@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from monitor.core.journal import Journal, State
 from monitor.core.model import Verdict
+from monitor.core.report import rfc3339
 from monitor.core.rotation.endings import delete_command
 from monitor.core.status import Kind, Status
 from monitor.core.text import printable
@@ -51,7 +52,7 @@ def of_change(target: str, before: Status, verdict: Verdict) -> Announcement | N
 
 
 def announcements(before: Journal, after: Journal, target: str) -> tuple[Announcement, ...]:
-    """What a write of the journal is worth telling: published, left alone, failed, stood down, still in use."""
+    """What a write of the journal is worth telling: published, left alone, failed, stood down, still in use, overtaken."""
     notes = ((reason, rule(before, after)) for reason, rule in _RULES)
     return tuple(Announcement(target, reason, printable(note, MAX_NOTE)) for reason, note in notes if note)
 
@@ -90,10 +91,20 @@ def _still_in_use(before: Journal, after: Journal) -> str:
     return f"restart these before the longest wait is over, or they lose the old key that they still run with: {names}"
 
 
+def _overtaken(before: Journal, after: Journal) -> str:
+    """Another writer's token took the place of a key of ours that consumers may have read."""
+    key = before.current
+    if key is None or key not in after.owned or after.state is not State.IDLE or after.current == key:
+        return ""
+    until = rfc3339(after.sweep_at) if after.sweep_at > before.sweep_at else "the next look"
+    return f"another token took the place of the key {key}, which is deleted after {until}: restart what still runs with it"
+
+
 _RULES = (
     (Reason.TOKEN_ROTATED, _published),
     (Reason.TOKEN_ROTATED, _left_alone),
     (Reason.ROTATION_FAILED, _failed),
     (Reason.STOOD_DOWN, _stood_down),
     (Reason.OLD_KEY_IN_USE, _still_in_use),
+    (Reason.OLD_KEY_IN_USE, _overtaken),
 )

@@ -71,6 +71,16 @@ class Trouble:
         return f"{self.origin}: {self.what}{kept}"
 
 
+def trouble_json(trouble: Trouble) -> dict[str, object]:
+    """As `/status` shows it."""
+    return {
+        "origin": str(trouble.origin),
+        "target": trouble.target or None,
+        "problem": trouble.what,
+        "former_version_goes_on": trouble.kept,
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Candidate(Generic[Value]):
     """A target that could be read."""

@@ -121,10 +121,14 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Argo CD, or Kubernetes, said no: nothing was changed. login: it was the password that was refused."""
+    """Argo CD, or Kubernetes, said no: nothing was changed. login: it was the password that was refused.
+
+    busy: nothing was sent, because another target logs in as the same user at this moment.
+    """
 
     why: str
     login: bool = False
+    busy: bool = False
 
 
 @dataclass(frozen=True, slots=True)

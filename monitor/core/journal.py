@@ -20,6 +20,8 @@ MAX_OWNED = 50
 MAX_NUMBER = 1e12
 # The longest back-off, and what the clocks of two replicas may differ without anybody being wrong.
 LONGEST_WAIT = 6 * 3600.0
+# What the configuration allows for `grace` and `longestWait`.
+LONGEST_GRACE = 30 * 86_400.0
 CLOCKS_DIFFER = 60.0
 
 
@@ -155,7 +157,7 @@ class Journal:
             published_at=min(self.published_at, now),
             verified_at=self.verified_at if self.verified_at <= now else 0.0,
             told_at=min(self.told_at, now),
-            sweep_at=min(self.sweep_at, now + LONGEST_WAIT),
+            sweep_at=min(self.sweep_at, now + LONGEST_GRACE),
             retry_at=min(self.retry_at, now + LONGEST_WAIT),
             reverted_at=min(self.reverted_at, now),
             overtaken_at=min(self.overtaken_at, now),
@@ -173,7 +175,7 @@ class Journal:
         return replace(
             self,
             entered_at=min(self.entered_at + seconds, now),
-            sweep_at=min(self.sweep_at + seconds, now + LONGEST_WAIT) if self.sweep_at else 0.0,
+            sweep_at=min(self.sweep_at + seconds, now + LONGEST_GRACE) if self.sweep_at else 0.0,
             tombstones=tuple(replace(stone, since=min(stone.since + seconds, now)) for stone in self.tombstones),
             logins=later(self.logins, seconds, now),
         )
@@ -181,7 +183,7 @@ class Journal:
     def is_ahead_of(self, now: float) -> bool:
         """Whether a time in it is further in the future than clocks of two replicas differ."""
         moments = [self.began_at, self.entered_at, self.published_at, self.verified_at, self.told_at]
-        moments += [self.sweep_at - LONGEST_WAIT, self.retry_at - LONGEST_WAIT, self.reverted_at, self.overtaken_at]
+        moments += [self.sweep_at - LONGEST_GRACE, self.retry_at - LONGEST_WAIT, self.reverted_at, self.overtaken_at]
         moments += [self.rotated_at or 0.0, self.drilled_at or 0.0]
         moments += [*(stone.since for stone in self.tombstones), *self.logins.failures, self.logins.refused_at]
         return max(moments) > now + CLOCKS_DIFFER

@@ -45,6 +45,12 @@ class Policy:
     watch_consumers: bool = False
     settle: float = 15.0
 
+    @property
+    def spare(self) -> float:
+        """How long a key that was in the Secret lives on when another took its place: consumers may run with it."""
+        waited_for = self.watch_consumers or self.restart_consumers
+        return max(self.grace, self.longest_wait) if waited_for else self.grace
+
 
 def owner(policy: Policy, claims: Claims, *, works: bool) -> tuple[str | None, str]:
     """Whose keys are made (None: not known), and why no key can follow this token ("" when one can, or not known).

@@ -97,7 +97,7 @@ class AccountAccess:
             return Refused(others)
         now = self._clock.now()
         if next_login(take_back(self._logins), self._password.fingerprint(), now, others) > now:
-            return Refused("another target with the same user logs in at this moment; this one tries again")
+            return Refused("another target with the same user logs in at this moment; this one tries again", busy=True)
         opened = await self._keys.login(username, self._password)
         if not isinstance(opened, Minted):
             return opened

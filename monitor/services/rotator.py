@@ -283,7 +283,7 @@ class Rotator:
 
     async def _read_password(self) -> Secret | None:
         """The present password; one that is only remembered is not tried: each wrong one counts."""
-        found = await self._password.read() if self._password is not None else None
+        found = await self._password.read(ask=True) if self._password is not None else None
         if found is None or not found.readable or found.token is None:
             return None
         return Secret(found.token.reveal().strip("\r\n")) or None
@@ -374,6 +374,9 @@ class Rotator:
 
     async def _announce(self) -> None:
         news, self._news = self._news, []
+        for one in news:
+            say = log.warning if one.reason.warns else log.info
+            say("told of the rotation", target=self.name, reason=one.reason.value, note=one.note)
         if self._announcer is not None:
             for announcement in news:
                 await self._announcer.announce(announcement)

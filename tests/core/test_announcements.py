@@ -75,3 +75,13 @@ def test_what_is_announced_fits_into_an_event() -> None:
 def test_who_is_warned() -> None:
     normal = {reason for reason in Reason if not reason.warns}
     assert normal == {Reason.TOKEN_ACCEPTED, Reason.TOKEN_ROTATED}
+
+
+def test_a_key_that_another_token_replaced_is_told_with_the_time_that_is_left() -> None:
+    before = replace(Journal(account="ci", owned=("tm-1",), current="tm-1"), sweep_at=0.0)
+    after = replace(before, current="theirs", sweep_at=1_795_000_000.0)
+    (told,) = announcements(before, after, "production")
+    assert told.reason is Reason.OLD_KEY_IN_USE
+    assert "tm-1" in told.note
+    assert "2026-11-18T11:06:40Z" in told.note
+    assert announcements(before, replace(after, owned=()), "production") == ()

@@ -236,7 +236,7 @@ def test_a_clock_that_was_put_back_leaves_no_time_in_the_future() -> None:
         {"logins": LoginBudget((NOW + DAY,))},
         {"logins": LoginBudget(refused_at=NOW + DAY)},
         {"retry_at": NOW + DAY},
-        {"sweep_at": NOW + DAY},
+        {"sweep_at": NOW + 31 * DAY},
     ],
     ids=lambda changes: next(iter(changes)),
 )
@@ -262,3 +262,7 @@ def test_a_clock_that_is_put_forward_ends_nothing_that_protects_anybody() -> Non
     assert (
         not replace(FULL, sweep_at=NOW + 6 * 3600.0).after_a_leap(90 * DAY, NOW + 90 * DAY).is_ahead_of(NOW + 90 * DAY)
     )
+
+
+def test_a_key_that_is_spared_for_as_long_as_the_configuration_allows_is_no_clock_that_jumped() -> None:
+    assert not replace(FULL, sweep_at=NOW + 30 * DAY).is_ahead_of(NOW)

@@ -424,3 +424,21 @@ def test_no_state_but_idle_begins_anything() -> None:
 
 def test_six_hours_is_the_longest_pause() -> None:
     assert LONGEST_PAUSE == 6 * 3600.0
+
+
+def test_a_new_key_that_somebody_deletes_is_replaced_at_once_and_the_second_time_after_a_pause() -> None:
+    deleted = situation(under_way(State.GRACE), Status.REVOKED, now=NOW + 30)
+    assert act(deleted).journal.retry_at == NOW + 30
+    again = replace(deleted, journal=under_way(State.GRACE, failures=1))
+    assert act(again).journal.retry_at == NOW + 30 + 60
+    third = replace(deleted, journal=under_way(State.GRACE, failures=2))
+    assert act(third).journal.retry_at == NOW + 30 + 120
+
+
+def test_consumers_that_were_not_restarted_are_waited_for_where_nobody_may_see_them() -> None:
+    blind = learned(
+        under_way(State.GRACE, not_restarted="not permitted"), LookAtConsumers(NEW, NOW, decides=True), Consumers(None)
+    )
+    assert blind.state is State.GRACE
+    assert blind.old_consumers == ("consumers that were not restarted, and whose pods may not be seen",)
+    assert blind.told_at == NOW

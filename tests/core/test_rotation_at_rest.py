@@ -294,3 +294,26 @@ def test_keys_on_an_account_that_is_left_are_named_and_forgotten() -> None:
     step = act(situation(at_rest(owned=("tm-a", OLD)), account="deployer"))
     assert (step.journal.account, step.journal.owned) == ("deployer", ())
     assert (step.journal.left_alone, step.journal.left_account) == (OLD, "ci")
+
+
+def test_a_key_that_another_token_replaced_is_spared_for_as_long_as_consumers_are_waited_for() -> None:
+    for waited_for in (replace(BY_PASSWORD, watch_consumers=True), replace(BY_PASSWORD, restart_consumers=True)):
+        assert act(holding_foreign(situation(policy=waited_for))).journal.sweep_at == NOW + waited_for.longest_wait
+
+
+def test_a_corrected_password_waits_for_no_pause_but_that_of_the_logins() -> None:
+    logins = refuse(charge(LoginBudget(), NOW - 7200), PASSWORD, NOW - 7200)
+    paused = situation(at_rest(logins=logins, failures=3, retry_at=NOW + 3600, error="refused"), Status.REVOKED)
+    assert isinstance(wait(paused), Wait)
+    assert isinstance(effect(replace(paused, password="another")), Mint)
+
+
+def test_keys_of_ours_that_are_gone_hold_up_no_new_one_though_nothing_may_be_deleted_yet() -> None:
+    full = at_rest(owned=("tm-1", "tm-2", OLD), sweep_at=NOW + 3600)
+    listing = situation(full, Status.REVOKED)
+    assert isinstance(effect(listing), ListKeys)
+    gone = act(replace(listing, keys=()))
+    assert gone.effect is None
+    assert len(gone.journal.owned) < 3
+    kept = replace(listing, keys=tuple(Key(id_) for id_ in full.owned))
+    assert isinstance(wait(kept), Wait)

@@ -25,7 +25,7 @@ def with_changes(story: Callable[[World, ArgoCDChanges], Coroutine[Any, Any, Non
     """Plays a story with a target `a` of the installation `argocd`, checked every ten minutes and healthy at second 5."""
 
     async def told(world: World) -> None:
-        changes = ArgoCDChanges(world.clock, lambda name, full: world.fleet.argocd_changed(name, full=full))
+        changes = ArgoCDChanges(world.clock, world.fleet.argocd_changed)
         world.fleet.set_targets([world.target("a", interval=INTERVAL)])
         changes.set_targets({CI: ["a"]})
         await world.until(5.0)
@@ -222,7 +222,7 @@ def test_thousands_of_targets_of_one_installation_are_looked_at_one_after_the_ot
     names = [f"t{number}" for number in range(3000)]
 
     async def story(world: World, changes: ArgoCDChanges) -> None:
-        counted = ArgoCDChanges(world.clock, lambda name, full: looked.append((world.clock.monotonic(), name)))
+        counted = ArgoCDChanges(world.clock, lambda name, *, full: looked.append((world.clock.monotonic(), name)))
         counted.set_targets({CI: names})
         for _ in range(20):
             counted.changed(CI, full=False)
@@ -243,7 +243,7 @@ def test_of_other_installations_nobody_is_looked_at() -> None:
     looked: list[str] = []
 
     async def story(world: World, changes: ArgoCDChanges) -> None:
-        counted = ArgoCDChanges(world.clock, lambda name, full: looked.append(name))
+        counted = ArgoCDChanges(world.clock, lambda name, *, full: looked.append(name))
         counted.set_targets({CI: ["a"], "other": ["b"], None: ["c"]})
         counted.changed("other", full=False)
         counted.changed("unknown", full=False)
@@ -258,7 +258,7 @@ def test_a_round_that_is_due_survives_new_targets_and_nothing_survives_the_end()
     looked: list[str] = []
 
     async def story(world: World, changes: ArgoCDChanges) -> None:
-        counted = ArgoCDChanges(world.clock, lambda name, full: looked.append(name))
+        counted = ArgoCDChanges(world.clock, lambda name, *, full: looked.append(name))
         counted.set_targets({CI: ["a"]})
         counted.changed(CI, full=False)
         counted.set_targets({CI: ["b"]})
@@ -278,6 +278,20 @@ def test_a_target_that_is_gone_is_passed_over() -> None:
         world.sources["a"].credential = Credential(Secret("not a token"))
         changes.changed(CI, full=False)
         await world.until(6.0)
+        assert world.status("a") == "malformed"
+
+    with_changes(story)
+
+
+def test_a_token_that_is_replaced_is_judged_at_once_also_by_a_server_that_asked_for_a_pause() -> None:
+    async def story(world: World, changes: ArgoCDChanges) -> None:
+        world.servers["a"].answer = Reply(429, b"", retry_after=300.0)
+        world.fleet.trigger("a")
+        await world.until(6.0)
+        world.servers["a"].answer = None
+        world.sources["a"].credential = Credential(Secret("not a token"))
+        world.fleet.changed("a")
+        await world.until(7.0)
         assert world.status("a") == "malformed"
 
     with_changes(story)

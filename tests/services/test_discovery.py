@@ -285,6 +285,16 @@ async def test_a_new_configuration_in_the_middle_of_reading_is_not_lost(stage: S
     assert {target.interval for target in stage.discovery.targets} == {40.0}
 
 
+@told
+async def test_a_new_configuration_is_read_against_once(stage: Stage) -> None:
+    stage.a.put("portal")
+    stage.discovery.reconfigured(settings(interval="40s"))
+    assert await stage.refresh()
+    read = stage.discovery._read
+    assert not await stage.refresh()
+    assert stage.discovery._read is read, "nothing is done while nothing changes"
+
+
 # --- Many, and hostile ------------------------------------------------------------------------------------------------
 
 

@@ -137,6 +137,7 @@ class KubernetesConsumers:
     async def look(self, key_id: str, since: float) -> Consumers | Unknown:
         """Pods that may still call with an older key, as `deployment/name (pod x)`; None where they may not be seen."""
         old: dict[str, None] = {}
+        unseen = False
         try:
             async with asyncio.timeout(LONGEST):
                 for found in await self._to_restart():
@@ -144,14 +145,16 @@ class KubernetesConsumers:
                         continue  # nobody of that name runs
                     pods = await self._pods(found) if isinstance(found, _Found) else found
                     if isinstance(pods, _Denied):
-                        return Consumers(None)
+                        unseen = True
+                        continue
                     if isinstance(pods, Unknown):
                         return pods
                     names = [_name(pod) for pod in pods if runs_older(pod, key_id, since)]
                     old.update((f"{found} (pod {name})", None) for name in names)
         except TimeoutError:
             return Unknown(f"the consumers' pods were not seen within {LONGEST:g} s")
-        return Consumers(tuple(old)[:MAX_NAMES])
+        # Those that are seen to run with it are waited for, whoever else cannot be seen.
+        return Consumers(None if unseen and not old else tuple(old)[:MAX_NAMES])
 
     async def present(self) -> tuple[Consumer, ...]:
         """Every consumer as it stands, the live ones too, and what is wrong with those that are not seen."""

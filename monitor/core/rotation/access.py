@@ -25,6 +25,9 @@ def reach(s: Situation, journal: Journal) -> tuple[Journal, Access] | Wait:
     if isinstance(s.other_logins, str):
         return Wait(s.now + FIRST_PAUSE, s.other_logins)
     earliest = next_login(journal.logins, s.password, s.now, s.other_logins)
+    if earliest > s.now and s.other_logins:
+        # Theirs may be under way, and is taken back once it worked.
+        earliest = min(earliest, s.now + LOOK_AGAIN)
     if earliest > s.now:
         return Wait(earliest, "a login must wait, so that Argo CD locks nobody out")
     return replace(journal, logins=charge(journal.logins, s.now)), Access.LOGIN

@@ -73,4 +73,4 @@ def _spared(journal: Journal, s: Situation) -> Journal:
     if journal.state in (State.IDLE, State.MINTED):
         return journal
     # Consumers may have read the new key, or a late write may still put it into the Secret.
-    return replace(journal, sweep_at=max(journal.sweep_at, s.now + max(s.policy.grace, CALL_LASTS)))
+    return replace(journal, sweep_at=max(journal.sweep_at, s.now + max(s.policy.spare, CALL_LASTS)))

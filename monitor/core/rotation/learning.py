@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from hashlib import sha256
 
 from monitor.core.budget import give_back, refuse, take_back
 from monitor.core.effects import (
@@ -92,6 +93,10 @@ def learn(
 def _learn_failure(journal: Journal, effect: Effect, outcome: Refused | Unknown, now: float) -> Journal:
     why = _with_remedy(outcome)
     match effect, outcome:
+        case Mint(_, key_id), Refused(busy=True):
+            # No failure. Each comes back at another moment, or those that collided would collide for ever.
+            pause = RETRY * (1 + int.from_bytes(sha256(key_id.encode()).digest()[:2], "big") % 64 / 8)
+            return replace(journal.without(key_id).at_rest(now), retry_at=now + pause, error=why)
         case Mint(_, key_id), Refused():
             return failed(journal.without(key_id), now, why).at_rest(now)
         case Mint(), Unknown():
@@ -133,7 +138,13 @@ def _learn_login(journal: Journal, outcome: Outcome, now: float, password: str |
             return journal  # not known: the charge stays
 
 
+UNSEEN = "consumers that were not restarted, and whose pods may not be seen"
+
+
 def _learn_consumers(journal: Journal, old: tuple[str, ...] | None, now: float, *, decides: bool) -> Journal:
+    if old is None and journal.not_restarted:
+        # Neither restarted nor seen: they may well run with the old key, so it waits for as long as is allowed.
+        old = (UNSEEN,)
     if not old and decides:
         return journal.entering(State.RETIRED, now, error="", retry_at=0.0, old_consumers=())
     named = tuple(printable(name, MAX_NAME) for name in (old or ())[:MAX_NAMED])

@@ -12,7 +12,7 @@ from dataclasses import replace
 from monitor.core.effects import LookAtConsumers, Prove, Publish, RestartConsumers
 from monitor.core.journal import CLOCKS_DIFFER, Purpose, State, Tombstone
 from monitor.core.rotation.access import delete, list_or_wait
-from monitor.core.rotation.endings import abandon, adopt, failed, stand_down, succeeded
+from monitor.core.rotation.endings import abandon, adopt, failed, pause_after, stand_down, succeeded
 from monitor.core.rotation.limits import (
     FIRST_PAUSE,
     GIVE_UP_AFTER,
@@ -213,7 +213,11 @@ def _refused_again(s: Situation) -> Step | None:
     believed = s.journal.began_at + 2 * s.policy.settle
     if s.now < believed:
         return Wait(min(believed, s.now + RETRY), "a replica of Argo CD does not know the new key yet")
-    return abandon(s, f"the new key is {s.status}")
+    given_up = abandon(s, f"the new key is {s.status}")
+    failures = given_up.journal.failures
+    # It worked until somebody deleted it: consumers are without a token, so the first time no pause is made.
+    retry_at = s.now + pause_after(failures - 1) if failures > 1 else s.now
+    return Act(replace(given_up.journal, retry_at=retry_at))
 
 
 def _still_old(names: tuple[str, ...]) -> str:

@@ -43,7 +43,9 @@ def idle(s: Situation) -> Step:
         return Wait(s.now + RETRY, "the Secret cannot be read, so nothing is changed")
     # A drill that failed holds up no replacement.
     same = purpose is Purpose.DRILL or s.journal.purpose is Purpose.REPLACE
-    if s.journal.retry_at > s.now and same and not s.demanded:
+    # Another password than the refused one is news: the budget alone says when it may be tried.
+    another = s.journal.logins.refused is not None and s.password not in (None, s.journal.logins.refused)
+    if s.journal.retry_at > s.now and same and not s.demanded and not another:
         return Wait(s.journal.retry_at, f"after a failure: {s.journal.error}")
     return _begin(s, purpose, reason)
 
@@ -76,7 +78,7 @@ def _another_token(s: Situation) -> Journal | None:
         found = replace(found.cleared(), stood_down="", reverts=0)
     if journal.owned:
         # Whoever read the one before has as long as after a rotation.
-        found = replace(found, sweep_at=max(journal.sweep_at, s.now + s.policy.grace))
+        found = replace(found, sweep_at=max(journal.sweep_at, s.now + s.policy.spare))
     if journal.current not in journal.owned:
         return found
     if s.token_id == journal.replaced:
@@ -102,7 +104,7 @@ def _begin(s: Situation, purpose: Purpose, reason: str) -> Step:
         return Wait(s.now + SWEEP_EVERY, s.unrenewable or "whose key it is cannot be told: set `auth.username`")
     if len(s.journal.owned) >= MAX_LIVE_KEYS:
         full = f"{MAX_LIVE_KEYS} keys of ours may be alive: those that nobody uses are deleted before one is made"
-        may_list = s.keys is None and s.now >= s.journal.sweep_at
+        may_list = s.keys is None and (s.now >= s.journal.sweep_at or s.mendable)
         return list_or_wait(s, full) if may_list else Wait(s.now + FIRST_PAUSE, full)
     reverts, undone = (0, False) if s.demanded else (recent_reverts(s.journal, s.now), _undone(s))
     if reverts + undone >= MAX_REVERTS:
@@ -156,10 +158,12 @@ def _undone(s: Situation) -> bool:
 def _sweep(s: Situation) -> Step | None:
     """Keys of ours that nobody uses, and ids whose late creation is still possible."""
     journal = s.journal
-    if s.now < journal.sweep_at or not s.readable or journal.account is None:
+    if not s.readable or journal.account is None:
         return None
     if s.keys is not None:
         return _swept(s)
+    if s.now < journal.sweep_at:
+        return None
     if not s.accepted or all(_in_use(s, id_) for id_ in journal.owned):
         return None
     return Act(journal, ListKeys(journal.account, Access.LIVE_KEY))
@@ -172,6 +176,8 @@ def _swept(s: Situation) -> Step | None:
     for id_ in journal.owned:
         if _in_use(s, id_):
             continue
+        if id_ in listed and s.now < journal.sweep_at:
+            continue  # somebody may use it
         if id_ in listed:
             return delete(s, id_)
         if id_ not in waiting:
