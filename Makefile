@@ -12,7 +12,7 @@ PACKAGES := prometheus prometheus-alertmanager chromium
 ARGS ?=
 TESTS ?= tests
 
-.PHONY: help setup packages demo test quick lint types layers docs screenshots lock clean
+.PHONY: help setup packages tools demo test quick lint types layers docs chart screenshots lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -28,10 +28,13 @@ $(STAMP): requirements/dev.txt pyproject.toml
 packages: ## Install the Debian packages that the tests use (root), or say what is missing
 	@scripts/packages $(PACKAGES)
 
+tools: ## Build helm 3, helm 4 and actionlint for the chart's tests (needs Go)
+	@scripts/tools
+
 demo: setup ## The main job, embedded: no Kubernetes, no Argo CD (ARGS=--once ends by itself)
 	@$(BIN)/token-monitor demo $(ARGS)
 
-test: setup packages lint types layers ## All checks and tests (under 10 minutes)
+test: setup packages tools lint types layers ## All checks and tests (under 10 minutes)
 	$(BIN)/pytest -n 2 $(TESTS)
 
 quick: setup ## Only the tests that take a moment
@@ -47,10 +50,14 @@ types: setup ## Static types, strict
 layers: setup ## Imports go downward only
 	$(BIN)/lint-imports
 
-docs: setup ## Make what is made from code: documents, alert rules, dashboards
+docs: setup ## Make what is made from code: documents, alert rules, dashboards, the chart's schema and README
 	$(BIN)/python scripts/docs.py
 	$(BIN)/python scripts/rules.py
 	$(BIN)/python -m scripts.dashboards
+	$(BIN)/python scripts/chart.py
+
+chart: setup ## Make the chart's schema, README and copies of rules and dashboards
+	$(BIN)/python scripts/chart.py
 
 screenshots: setup packages ## Make the pictures of the README, and all others in build/screenshots
 	README_IMAGES=docs/images $(BIN)/pytest -q tests/page/test_screenshots.py
@@ -60,6 +67,7 @@ lock: ## Compile requirements/*.txt (with hashes, without index addresses) anew
 	build/lock/bin/pip install --quiet uv
 	build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml -o requirements/base.txt
 	build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml requirements/dev.in -c requirements/base.txt -o requirements/dev.txt
+	build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header requirements/build.in -c requirements/dev.txt -o requirements/build.txt
 
 clean: ## Remove what was made
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis

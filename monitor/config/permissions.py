@@ -39,14 +39,20 @@ def shared_permissions(settings: Settings) -> tuple[Permission, ...]:
 
 def _lease(settings: Settings) -> tuple[Permission, ...]:
     lease = settings.kubernetes.lease
-    in_cluster = any(target.rotation and isinstance(target.token_source, InSecret) for target in settings.targets)
-    if lease.enabled is False or not (in_cluster or _rotates_found_ones(settings)):
+    held = any(isinstance(target.token_source, InSecret) for target in settings.targets) and lease.enabled
+    if lease.enabled is False or not (held or rotates_in_cluster(settings)):
         return ()
     why = "replicas agree on the one that rotates; without it each does that work, safely but more often than needed"
     return (
         Permission(lease.namespace, COORDINATION, "leases", ("get", "update"), lease.name, why, optional=True),
         Permission(lease.namespace, COORDINATION, "leases", ("create",), lease.name, why, optional=True),
     )
+
+
+def rotates_in_cluster(settings: Settings) -> bool:
+    """Whether keys that are kept in Secrets are replaced: what replicas have to agree on."""
+    rotated = any(target.rotation and isinstance(target.token_source, InSecret) for target in settings.targets)
+    return rotated or _rotates_found_ones(settings)
 
 
 def _rotates_found_ones(settings: Settings) -> bool:

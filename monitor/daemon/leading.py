@@ -12,7 +12,8 @@ import socket
 
 from monitor.adapters.kubernetes.connection import KubernetesConnection, in_pod
 from monitor.adapters.kubernetes.lease import LeaseElection
-from monitor.config.settings import InSecret, Settings
+from monitor.config.permissions import rotates_in_cluster
+from monitor.config.settings import Settings
 from monitor.ports import Clock
 
 
@@ -21,7 +22,7 @@ class Leading:
 
     def __init__(self, settings: Settings, kubernetes: KubernetesConnection, clock: Clock) -> None:
         lease = settings.kubernetes.lease
-        wanted = lease.enabled if lease.enabled is not None else in_pod() and _uses_kubernetes(settings)
+        wanted = lease.enabled if lease.enabled is not None else in_pod() and rotates_in_cluster(settings)
         self._election: LeaseElection | None = None
         self._identity = f"{socket.gethostname()[:60]}-{secrets.token_hex(4)}"
         if wanted:
@@ -51,7 +52,3 @@ class Leading:
         """Hands over to another replica."""
         if self._election is not None:
             await self._election.close()
-
-
-def _uses_kubernetes(settings: Settings) -> bool:
-    return any(isinstance(target.token_source, InSecret) for target in settings.targets)
