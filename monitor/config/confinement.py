@@ -61,7 +61,7 @@ def _credentials(target: Target) -> Iterator[Finding]:
 
 
 def _server(host: str, allowed: KubernetesDiscoverySettings) -> Iterator[Finding]:
-    if _is_near(host):
+    if _is_near(host) and host not in allowed.servers:
         yield ("server",), "is the monitor itself, or the machine that it runs on", "write the address of Argo CD"
     elif allowed.servers and not any(_fits(host, pattern) for pattern in allowed.servers):
         said = f"{host} is no server that the configuration allows for targets found in Kubernetes"

@@ -33,8 +33,9 @@ class KubernetesDiscovery(Section):
     ] = ("ConfigMap",)
     """ConfigMap, Secret, or both. To look for Secrets the monitor must be allowed to read every Secret of the namespace."""
     servers: Annotated[tuple[Annotated[str, SERVER], ...], Field(max_length=MAX_SERVERS)] = ()
-    """Hosts that such targets may name; `*.example.com` for all below a name. Any host, where nothing is written: then
-    whoever may write such objects can have the Secrets of their namespace sent to a server of theirs."""
+    """Hosts that such targets may name; `*.example.com` for all below a name. Any host but the monitor's own machine,
+    where nothing is written: then whoever may write such objects can have the Secrets of their namespace sent to a server
+    of theirs."""
     allow_rotation: Annotated[bool, fields.TRUTH] = False
     """Also take targets whose key the monitor is to replace (password mode, renew)."""
 

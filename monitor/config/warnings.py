@@ -61,10 +61,14 @@ def warnings_of(settings: Settings) -> tuple[Notice, ...]:
 
 def _of_the_whole(settings: Settings) -> Iterator[tuple[str, str]]:
     in_files = any(target.rotation and isinstance(target.token_source, InFile) for target in settings.targets)
-    if settings.state_dir is not None and not in_files:
+    found = settings.discovery
+    if settings.state_dir is not None and not in_files and (found is None or found.directory is None):
         yield "stateDir", "has no effect: no target whose token is in a file is rotated; remove it"
     if settings.alertmanager is not None:
         yield from _alertmanager(settings.alertmanager)
+    if found is not None and found.kubernetes is not None and not found.kubernetes.servers:
+        said = "is not given: who may write such objects can have Secrets of their namespace sent to a server of theirs"
+        yield "discovery.kubernetes.servers", f"{said}; list the hosts of your Argo CDs"
 
 
 def _alertmanager(told: AlertmanagerSettings) -> Iterator[tuple[str, str]]:

@@ -45,10 +45,10 @@ log = structlog.get_logger(__name__)
 FILE_INTERVAL = 1.0
 ROTATION_INTERVAL = 0.5
 # Of the three seconds of an ending: for work and the hand-over to another replica, and for closing connections.
-GRACE = 2.6
+GRACE = 2.0
 CLOSING = 0.2
 # What a rotation is in the middle of may end by itself; the journal knows the rest.
-ROTATION_GRACE = 1.4
+ROTATION_GRACE = 1.3
 CHECK_GRACE = 0.5
 TELLING_GRACE = 0.2
 PAGES_GRACE = 0.5
@@ -208,7 +208,7 @@ class Daemon:
 
     def _secret_changed(self, namespace: str | None, name: str) -> None:
         for target in self._by_secret.get((namespace, name), ()):
-            self.fleet.trigger(target)
+            self.fleet.argocd_changed(target)  # a refusal has its reason: the second look comes soon
             self._wake_rotation(target)
 
     def _report_of_checks(self, name: str) -> TargetReport | None:
@@ -240,7 +240,7 @@ class Daemon:
                 log.error("certificates cannot be used; the old ones go on", target=target.name, problem=problem)
             self.fleet.trigger(target.name)
         if any(Path(path) in changed for path in files_of(target)):
-            self.fleet.trigger(target.name)
+            self.fleet.argocd_changed(target.name)
             self._wake_rotation(target.name)
 
     async def _reload(self, path: Path) -> None:

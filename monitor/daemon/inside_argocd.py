@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from monitor.adapters.kubernetes.argocd_watch import ArgoCDWatch
 from monitor.cluster import KubernetesApi
 from monitor.config.settings import TargetSettings
 from monitor.core.argocd_objects import Part
 from monitor.ports import Clock
-from monitor.services.argocd_changes import ArgoCDChanges
+from monitor.services.argocd_changes import ArgoCDChanges, Look
 
 
 class InsideArgoCD:
-    """Nothing is opened where no target asks for it. look(target, full): checks a target soon (`Fleet.argocd_changed`)."""
+    """Nothing is opened where no target asks for it."""
 
-    def __init__(self, kubernetes: KubernetesApi, clock: Clock, look: Callable[[str, bool], None]) -> None:
+    def __init__(self, kubernetes: KubernetesApi, clock: Clock, look: Look) -> None:
         self._changes = ArgoCDChanges(clock, look)
         self._watch = ArgoCDWatch(kubernetes, self._changed, random.SystemRandom().random)
 

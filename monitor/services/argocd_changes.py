@@ -6,8 +6,9 @@ One timer for everything: however many installations and targets there are, nobo
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from monitor.core.rounds import LOOKS_PER_SECOND, Rounds, after_change, begin
 from monitor.ports import Clock
@@ -15,6 +16,14 @@ from monitor.ports import Clock
 # Looks of a round that fall into this time are taken together.
 GRAIN = 0.02
 NEVER = float("inf")
+
+
+class Look(Protocol):
+    """Has a target checked soon (`Fleet.argocd_changed`)."""
+
+    def __call__(self, name: str, *, full: bool) -> None:
+        """full: with the account and the control."""
+        ...
 
 
 @dataclass(slots=True)
@@ -39,12 +48,9 @@ class _Installation:
 
 
 class ArgoCDChanges:
-    """The rounds of every installation. An installation is named by its namespace (None: the monitor's own).
+    """The rounds of every installation. An installation is named by its namespace (None: the monitor's own)."""
 
-    look(target, full): checks a target soon; full: with the account and the control.
-    """
-
-    def __init__(self, clock: Clock, look: Callable[[str, bool], None]) -> None:
+    def __init__(self, clock: Clock, look: Look) -> None:
         self._clock = clock
         self._look = look
         self._installations: dict[str | None, _Installation] = {}
@@ -97,7 +103,7 @@ class ArgoCDChanges:
             found.walk = _Walk(now, started.full, found.targets)
         walk = found.walk
         while walk is not None and walk.at < len(walk.targets) and walk.due <= now + GRAIN:
-            self._look(walk.targets[walk.at], walk.full)
+            self._look(walk.targets[walk.at], full=walk.full)
             walk.at += 1
         if walk is not None and walk.at >= len(walk.targets):
             found.walk = None

@@ -78,7 +78,7 @@ class _Runtime:
         self.due = due
         self.last: Checked | None = None
         self.full_at: float | None = None
-        # When something was last seen to change inside its Argo CD (monotonic).
+        # When what decides about its token was last seen to change (monotonic).
         self.changed_at = float("-inf")
         self.task: asyncio.Task[None] | None = None
         self.checks = 0
@@ -144,21 +144,28 @@ class Fleet:
             return
         self._plan(runtime, self._clock.monotonic())
 
-    def argocd_changed(self, name: str, *, full: bool = False) -> None:
-        """Checks one target soon: something changed inside its Argo CD. full: the account and the control, too."""
+    def changed(self, name: str, *, full: bool = False) -> None:
+        """Checks one target soon: what decides about its token was seen to change, so a refusal has its reason.
+
+        full: with the account and the control, whenever they were last looked at.
+        """
         runtime = self._runtimes.get(name)
         if runtime is None or self._closing:
             return
         now = runtime.changed_at = self._clock.monotonic()
         if full:
             runtime.full_at = None
-        if runtime.track.shown.status is Status.THROTTLED:
-            return  # the pause that the server asked for is kept
         if runtime.track.suspect and runtime.task is None:
             # The refusal that waits for its second look has its reason now, but that look is to be at another moment.
             self._plan(runtime, min(runtime.due, now + CONFIRMATION_AFTER_CHANGE))
         else:
             self._plan(runtime, now)
+
+    def argocd_changed(self, name: str, *, full: bool = False) -> None:
+        """The same, for a change inside Argo CD: there may be many, and a pause that the server asked for is kept."""
+        runtime = self._runtimes.get(name)
+        if runtime is not None and runtime.track.shown.status is not Status.THROTTLED:
+            self.changed(name, full=full)
 
     async def dispatch(self) -> None:
         """Starts the checks that are due. Returns at once."""

@@ -11,12 +11,16 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+import structlog
+
 from monitor.core.announcement import Announcement, of_change
 from monitor.core.report import TargetReport
 from monitor.core.status import Kind, Status
 from monitor.ports import Announcer
 from monitor.services.checker import Checked
 from monitor.services.fleet import Listener
+
+log = structlog.get_logger(__name__)
 
 # Announcements are best effort: more than these that wait are dropped, since /status and the metrics tell it too.
 MAX_WAITING = 200
@@ -97,8 +101,12 @@ class Reactions:
             if not await self._is_ours(until):
                 continue
             announcer = self._announcers.get(announcement.target)
-            if announcer is not None:
-                await announcer.announce(announcement)
+            try:
+                if announcer is not None:
+                    await announcer.announce(announcement)
+            except Exception:
+                # A defect of ours in one announcement must not end all that come after it.
+                log.exception("an announcement failed", target=announcement.target)
 
     async def _is_ours(self, until: float) -> bool:
         """Whether this replica announces. Of several one is enough."""

@@ -212,7 +212,9 @@ class Rotator:
                 self.next_at = next_rotation(gathered.situation.why)
                 step = decide(gathered.situation)
                 if isinstance(step, Wait):
-                    self.waiting_for = step.why
+                    stored = gathered.stored
+                    unread = f": {stored.problem}" if step.why and not stored.readable and stored.problem else ""
+                    self.waiting_for = f"{step.why}{unread}"
                     return step.until
                 if not leads():
                     self.waiting_for = ANOTHER_LEADS

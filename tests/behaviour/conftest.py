@@ -9,11 +9,20 @@ import pytest
 
 from tests.behaviour.service import Outside, outside
 
+# What no story is about: how often files and rotations are looked at, and how long a refusal without a known reason
+# waits for its second look.
+SHORT = {
+    "monitor.daemon.daemon.FILE_INTERVAL": 0.2,
+    "monitor.daemon.daemon.ROTATION_INTERVAL": 0.1,
+    "monitor.services.rotations.SETTLE": 0.1,
+    "monitor.core.schedule.CONFIRMATION_DELAY": 0.4,
+}
+
 
 @pytest.fixture(autouse=True)
 def _quickly(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Files are looked at more often."""
-    monkeypatch.setattr("monitor.daemon.daemon.FILE_INTERVAL", 0.2)
+    for name, seconds in SHORT.items():
+        monkeypatch.setattr(name, seconds)
 
 
 @pytest.fixture

@@ -53,15 +53,14 @@ async def monitor(configuration: Mapping[str, Any], folder: Path, name: str = "m
     """The process, once it monitors; killed at the end where it still runs."""
     file, log = folder / f"{name}.yaml", folder / f"{name}.log"
     file.write_text(yaml.safe_dump(dict(configuration)))
-    with log.open("ab") as errors:
+    with log.open("wb") as errors:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "monitor", "run", "--config", str(file), stderr=errors, env=environment()
         )
     started = Monitor(process, log)
     try:
-        began = log.read_text().count('"monitoring"')
         async with asyncio.timeout(STARTS_WITHIN):
-            while log.read_text().count('"monitoring"') <= began - 1 or '"monitoring"' not in log.read_text():
+            while '"monitoring"' not in started.log:
                 assert started.running, f"it did not start: {started.log[-2000:]}"
                 await asyncio.sleep(0.02)
         yield started

@@ -1,6 +1,6 @@
 """The whole service with its outside: a simulated Argo CD and a simulated Kubernetes behind sockets, levers on both.
 
-The service is the real `Daemon`. Only the times are short: an interval of a second, a grace of half a second. Nothing
+The service is the real `Daemon`. Only the times are short: an interval of 0.4 s, a grace of 0.3 s. Nothing
 here sleeps for a set time: `until` waits for what shall be, with a deadline.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -50,8 +51,8 @@ PASSWORD_SECRET, PASSWORD_KEY = "argocd-initial-admin-secret", "password"
 PASSWORD = "the first password"
 # Who the replicas are for Kubernetes: the bearer token of each, and its user.
 REPLICAS = {"bearer-of-one-2f0c": "one", "bearer-of-other-9b1d": "other"}
-INTERVAL = 1.0
-GRACE = 0.5
+INTERVAL = 0.4
+GRACE = 0.3
 PATIENCE = 10.0
 LOOK = 0.005
 # What is left of a closed connection goes away within this.
@@ -61,22 +62,33 @@ TIDY = 1.0
 class Recording(ArgoCDState):
     """An Argo CD that remembers each token that it ever signed, sessions among them."""
 
-    issued: list[str]
+    def __init__(self, **options: Any) -> None:
+        self.issued: list[str] = []
+        super().__init__(**options)
 
     def sign(self, claims: Mapping[str, object]) -> str:
         token = super().sign(claims)
-        self.__dict__.setdefault("issued", []).append(token)
+        self.issued.append(token)
         return token
 
 
 class Door(Front):
-    """The way to Argo CD. `hanging` has the calls that never get an answer: method and the beginning of the path."""
+    """The way to Argo CD.
+
+    hanging: the calls that never get an answer, by method and the beginning of the path. echoing: something in between
+    answers everything with this status, and quotes what it was sent.
+    """
 
     def __init__(self, state: ArgoCDState) -> None:
         super().__init__(state)
         self.hanging: set[tuple[str, str]] = set()
+        self.echoing = 0
 
     def __call__(self, request: Request) -> Response:
+        if self.echoing:
+            sent = f"{request.header('authorization')} {request.header('cookie')} {request.body.decode()}"
+            error = json.dumps({"error": sent, "message": sent, "code": 16})
+            return Response(self.echoing, {"content-type": "application/json"}, error.encode())
         if any(request.method == method and request.target.startswith(path) for method, path in self.hanging):
             return Response(0, broken=Broken.HANG)
         return super().__call__(request)
@@ -246,6 +258,11 @@ def left_since(before: set[asyncio.Task[Any]]) -> list[str]:
     """Tasks that came since and did not end; those of the simulators serve connections."""
     since = asyncio.all_tasks() - before - {asyncio.current_task()}
     return [repr(task) for task in since if "RequestHandler" not in repr(task)]
+
+
+def fairly(seconds: float) -> float:
+    """A promise of so many seconds, on processors that have more to do at this moment than they can."""
+    return seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 async def until(

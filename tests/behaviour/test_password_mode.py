@@ -164,3 +164,10 @@ def session_id(token: str) -> str | None:
     payload = token.split(".")[1]
     claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
     return str(claims["jti"]) if str(claims["sub"]).endswith(":login") else None
+
+
+async def test_a_password_with_letters_beyond_ascii_is_sent_as_it_was_written(world: Outside) -> None:
+    world.change_password("pässwörd")
+    world.tell_password("pässwörd")
+    async with service(world.settings(world.password_target())) as running:
+        await until(lambda: running.rotation().rotations == 1, 3.0)

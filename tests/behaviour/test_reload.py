@@ -23,6 +23,7 @@ from tests.behaviour.service import (
     PASSWORD_SECRET,
     Outside,
     Service,
+    fairly,
     service,
     until,
 )
@@ -101,10 +102,12 @@ def names(running: Service) -> list[str]:
     return [report.name for report in running.daemon.reports()]
 
 
-async def read_anew(running: Service, **expected: float) -> None:
+async def read_anew(running: Service) -> None:
     """The file was read again, successfully or not."""
     settings, ok = running.daemon._settings, running.daemon._configuration_ok
-    await until(lambda: running.daemon._settings is not settings or running.daemon._configuration_ok is not ok, NOTICED)
+    await until(
+        lambda: running.daemon._settings is not settings or running.daemon._configuration_ok is not ok, fairly(NOTICED)
+    )
 
 
 async def test_unchanged_targets_keep_what_is_known_of_them(world: Outside, configuration: Configuration) -> None:
@@ -123,7 +126,7 @@ async def test_unchanged_targets_keep_what_is_known_of_them(world: Outside, conf
         configuration.token_target("added")
         configuration.save()
         await read_anew(running)
-        await until(lambda: running.status("added") is running.status("changed") is Status.VALID, 3 * AT_ONCE)
+        await until(lambda: running.status("added") is running.status("changed") is Status.VALID, fairly(3 * AT_ONCE))
 
         after = running.report("kept")
         assert (after.since, after.checks, after.history) == (
@@ -156,7 +159,7 @@ async def test_a_secret_that_only_a_new_target_names_is_watched(world: Outside, 
         assert watch is not None
         await until(lambda: watch.count().in_touch == 1 == watch.count().wanted)
         world.put_token(world.new_token("by-hand"), "token-second")
-        await until(lambda: running.report("second").verdict.token_id == "by-hand", AT_ONCE)
+        await until(lambda: running.report("second").verdict.token_id == "by-hand", fairly(AT_ONCE))
 
 
 async def test_a_rotation_that_runs_is_not_disturbed(world: Outside, configuration: Configuration) -> None:
@@ -174,7 +177,7 @@ async def test_a_rotation_that_runs_is_not_disturbed(world: Outside, configurati
         assert running.daemon.rotations.rotator("rotated") is rotator
         await until(lambda: running.status("rotated") is Status.VALID)
         await until(lambda: running.rotation("rotated").rotations == 1)
-        assert len([asked for asked in world.argocd.issued if asked]) == 3, "a key by hand, a session, a key"
+        assert len(world.argocd.issued) == 3, "a key by hand, a session, a key"
         assert running.rotation("rotated").login_failures == 0
 
 
@@ -231,7 +234,7 @@ async def test_a_broken_file_is_refused_and_told_and_the_old_one_goes_on(
         assert told in line["problems"]
         assert running.report("first").checks == checks
         world.put_token(world.new_token("by-hand"), "token-first")
-        await until(lambda: running.report("first").verdict.token_id == "by-hand", AT_ONCE)
+        await until(lambda: running.report("first").verdict.token_id == "by-hand", fairly(AT_ONCE))
 
         configuration.save()
         await read_anew(running)
@@ -314,7 +317,7 @@ async def test_they_share_the_budget_of_logins_also_after_the_configuration_was_
         waiting = ("one", "other", "third")
         await until(lambda: all(running.rotation(name).waiting_for for name in waiting))
         kubectl.put_secret(world.cluster, NAMESPACE, PASSWORD_SECRET, {PASSWORD_KEY: "wrong again"})
-        await until(lambda: not running.daemon.rotations._running and login_failures(world) >= 1, AT_ONCE)
+        await until(lambda: not running.daemon.rotations._running and login_failures(world) >= 1, fairly(AT_ONCE))
         for name in waiting:
             await until(lambda name=name: running.rotation(name).waiting_for != "")
         assert login_failures(world) == 1, "of all three"

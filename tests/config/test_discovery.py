@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from monitor.config.found import read_target
 from monitor.config.load import load, load_file, settings_of
 from monitor.config.permissions import needed_permissions, permissions_of, shared_permissions
 from monitor.config.settings import DiscoverySettings, InstallationSettings, KubernetesDiscoverySettings, Settings
+from monitor.config.warnings import warnings_of
+from monitor.core.discovery import KEYS, LABEL, ON, Found, Origin
 from monitor.core.permissions import ServiceAccount, roles
+from monitor.core.secret import Secret
 
 GOOD = Path(__file__).parent / "good"
+DOCS = Path(__file__).parent.parent.parent / "docs"
 TARGET = {"name": "a", "url": "https://a.example.com", "auth": {"type": "token", "tokenFile": "/t"}}
 
 
@@ -71,6 +79,31 @@ def test_the_namespace_of_argo_cd_follows_from_the_service_or_is_that_of_the_sec
         {"name": "a", "auth": TARGET["auth"], "watchArgoCD": {}, **target}, kubernetes={"namespace": "codefresh"}
     )
     assert found.targets[0].installation == InstallationSettings(namespace)
+
+
+def test_without_servers_the_owner_is_warned() -> None:
+    where = {"kubernetes": {"namespaces": ["a"]}}
+    assert [notice.path for notice in warnings_of(settings(discovery=where))] == ["discovery.kubernetes.servers"]
+    where["kubernetes"]["servers"] = ["argocd.example.com"]
+    assert warnings_of(settings(discovery=where)) == ()
+    assert warnings_of(settings(discovery={"directory": "/t"}, stateDir="/s")) == (), "its files may be rotated"
+
+
+def test_the_examples_of_the_documentation_are_right() -> None:
+    examples = re.findall(r"```yaml\n(.*?)```", (DOCS / "discovery.md").read_text(), re.DOTALL)
+    section, object_, watched = (yaml.safe_load(example) for example in examples)
+    found = settings(**section)
+    assert found.discovery is not None
+    assert found.discovery.kubernetes is not None
+    text = Secret(object_["data"][KEYS[0]])
+    assert object_["metadata"]["labels"] == {LABEL: ON}
+    name, namespace = object_["metadata"]["name"], object_["metadata"]["namespace"]
+    with_servers = replace(found.discovery.kubernetes, servers=("*.team-a.svc",))
+    found = replace(found, discovery=replace(found.discovery, kubernetes=with_servers))
+    target = read_target(Found(Origin("ConfigMap", namespace, name), text, name=name), found)
+    assert (target.name, target.address.url) == ("portal", "http://argocd-server.team-a.svc")
+    given = {**watched["targets"][0], "auth": TARGET["auth"]}
+    assert settings(given).targets[0].installation == InstallationSettings("argocd")
 
 
 # --- Permissions ------------------------------------------------------------------------------------------------------

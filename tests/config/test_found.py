@@ -148,10 +148,12 @@ def test_everything_that_is_out_of_bounds_is_told_at_once() -> None:
     ["localhost", "a.localhost", "127.0.0.1", "127.8.8.8", "[::1]", "169.254.169.254", "[fe80::1]", "0.0.0.0", "[::]",
      "[::ffff:127.0.0.1]", "[::ffff:169.254.169.254]"],
 )  # fmt: skip
-def test_it_never_points_to_the_monitor_or_its_machine(host: str) -> None:
-    for allowed in ([], ["localhost", "127.0.0.1", "*.localhost"]):
+def test_it_does_not_point_to_the_monitor_or_its_machine_unless_that_very_host_is_allowed(host: str) -> None:
+    for allowed in ([], ["argocd.example.com"], ["*.localhost", "*.0.0.1"]):
         assert paths(f"url: http://{host}:8080\n{TOKEN}", servers=allowed) == ["server"]
     read(f"url: http://{host}:8080\n{TOKEN}", FILE)
+    if ":" not in host:
+        read(f"url: http://{host}:8080\n{TOKEN}", servers=[host])
 
 
 @pytest.mark.parametrize(

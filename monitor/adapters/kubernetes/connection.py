@@ -200,7 +200,8 @@ class KubernetesConnection:
         try:
             response = await self._send(way, way.api.rest_client, call)
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-            if call.method != "GET" or isinstance(error, aiohttp.ClientConnectorError):
+            closed = way.api.rest_client.pool_manager.closed  # which is what ended the kept connection
+            if call.method != "GET" or closed or isinstance(error, aiohttp.ClientConnectorError):
                 raise
             response = await self._send(way, way.api.rest_client, call)
         return await self._answer(response)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from monitor.adapters.kubernetes.calls import mapping
+from monitor.adapters.kubernetes.secret_data import as_text
 from monitor.adapters.kubernetes.secret_object import Absent, Present, SecretObject
 from monitor.cluster import KubernetesApi
 from monitor.core.effects import Conflict, Done, Refused, Unknown
@@ -39,8 +40,7 @@ class KubernetesCredentialStore:
             return Stored(None, found.version, problem=f"{place}, key {self._key} is not base64", writer=writer)
         if not value:
             return Stored(None, found.version, problem=f"{place} has no value under {self._key}", writer=writer)
-        # latin-1 keeps every byte as one character: what is no ASCII is called malformed by the check, not here.
-        return Stored(Secret(value.decode("latin-1")), found.version, writer=writer)
+        return Stored(Secret(as_text(value)), found.version, writer=writer)
 
     async def write(self, token: Secret, version: str | None) -> Done | Conflict | Refused | Unknown:
         """Replaces the token where the version is still `version` (None: the Secret is made), and reads it back."""

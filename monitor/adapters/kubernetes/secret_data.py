@@ -25,17 +25,25 @@ class SecretData:
     names: tuple[str, ...] = field(default=(), compare=False)
 
     def value(self, key: str) -> Secret | None:
-        """The decoded value. Raises ValueError where it is not base64; None where there is none.
-
-        Every byte becomes one character (latin-1): what is no ASCII is called malformed by the check, not here.
-        """
+        """The decoded value. Raises ValueError where it is not base64; None where there is none."""
         raw = self.values.get(key)
         if raw is None:
             return None
         try:
-            return Secret(base64.b64decode(raw.reveal(), validate=True).decode("latin-1"))
+            return Secret(as_text(base64.b64decode(raw.reveal(), validate=True)))
         except binascii.Error:
             raise ValueError("not base64") from None  # the error would not quote it today; no need to rely on that
+
+
+def as_text(raw: bytes) -> str:
+    """A value as the text that it is in UTF-8: a password may have letters beyond ASCII.
+
+    Other bytes become one character each: a token with them is called malformed by the check, not here.
+    """
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
 
 
 def data_of(found: Mapping[str, Any], keys: Collection[str]) -> SecretData:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
+from monitor.core.discovery import Trouble, trouble_json
 from monitor.core.report import TargetReport, health_json, health_line, rfc3339, status_json
 from monitor.core.status import Kind
 from monitor.core.text import printable
@@ -22,6 +23,7 @@ JSON = "application/json"
 HEALTH_JSON = "application/health+json"
 NO_TARGETS = "no targets: the configuration names none, so nothing is being checked. Add one under `targets`."
 NAMES_HINTED = 20
+TROUBLES_LISTED = 200
 _WEIGHT = re.compile(r"[01](\.[0-9]{0,3})?")
 # /status of 10,000 targets takes 0.3 s in its thread: let the event loop have the interpreter's lock now and then.
 SLICE = 100
@@ -91,21 +93,36 @@ def health(reports: Sequence[TargetReport], now: float, version: str, *, as_json
     return Page(status, "".join(f"{line}\n" for line in told).encode(), headers={"Vary": "Accept"})
 
 
-def status(reports: Sequence[TargetReport], now: float, version: str, pause: Callable[[float], None]) -> Page:
-    """`/status`. Made for a thread: `pause` is called between slices, so that others get their turn."""
+def status(
+    reports: Sequence[TargetReport],
+    now: float,
+    version: str,
+    pause: Callable[[float], None],
+    troubles: Sequence[Trouble] | None = None,
+) -> Page:
+    """`/status`. Made for a thread: `pause` is called between slices, so that others get their turn.
+
+    troubles: found targets that are not used as they stand; None where that was not asked for.
+    """
     parts = [f'{{"version": {json.dumps(version)}, "time": {json.dumps(rfc3339(now))}, "targets": ['.encode()]
     for start in range(0, len(reports), SLICE):
         told = ",\n".join(json.dumps(status_json(report, now)) for report in reports[start : start + SLICE])
         parts.append(f"{',' if start else ''}\n{told}".encode())
         if start:
             pause(YIELD)
-    parts.append(b"\n]}\n")
+    parts.append(b"\n]")
+    if troubles is not None:
+        told = ",\n".join(json.dumps(trouble_json(trouble)) for trouble in troubles[:TROUBLES_LISTED])
+        parts.append(f',\n"discovery_problems_total": {len(troubles)}, "discovery_problems": [{told}]'.encode())
+    parts.append(b"}\n")
     return Page(200, b"".join(parts), JSON)
 
 
-def status_in_thread(reports: Sequence[TargetReport], now: float, version: str) -> Page:
+def status_in_thread(
+    reports: Sequence[TargetReport], now: float, version: str, troubles: Sequence[Trouble] | None = None
+) -> Page:
     """`status` for use in a thread of its own."""
-    return status(reports, now, version, time.sleep)
+    return status(reports, now, version, time.sleep, troubles)
 
 
 def unknown_target(name: str, reports: Iterable[TargetReport]) -> Page:

@@ -15,6 +15,7 @@ from monitor.adapters.server import pages
 from monitor.adapters.server.limits import Limits
 from monitor.adapters.server.pages import Page
 from monitor.adapters.server.status_page import StatusPage, Surroundings
+from monitor.core.discovery import Trouble
 from monitor.core.report import TargetReport
 from monitor.metrics import CONTENT_TYPE, snapshot
 
@@ -32,6 +33,7 @@ class Sources:
     report: one target, None when there is none of that name. metrics: the text of a scrape.
     alive: why the dispatcher does not work, None while it does. ready: whether the first targets are being checked.
     runbooks: the address below which the runbooks are, for links to them; "": none, so their files are named.
+    troubles: found targets that are not used as they stand.
     """
 
     reports: Callable[[], Iterable[TargetReport]]
@@ -42,6 +44,7 @@ class Sources:
     now: Callable[[], float]
     version: str
     runbooks: str = ""
+    troubles: Callable[[], Sequence[Trouble]] = tuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +137,7 @@ class Routes:
             ill=self._sources.alive(),
             runbooks=self._sources.runbooks,
             rows=self._limits.rows,
+            troubles=self._sources.troubles(),
         )
         compressed = pages.takes_gzip(asked.encodings)
         match asked.targets:
@@ -170,8 +174,11 @@ class Routes:
         chosen = await self._chosen(asked)
         if isinstance(chosen, Page):
             return chosen
+        troubles = None if asked.targets else self._sources.troubles()
         async with self._renderings:
-            return await asyncio.to_thread(pages.status_in_thread, chosen, self._sources.now(), self._sources.version)
+            return await asyncio.to_thread(
+                pages.status_in_thread, chosen, self._sources.now(), self._sources.version, troubles
+            )
 
     async def _metrics(self, asked: Asked) -> Page:
         return Page(200, await self._sources.metrics(), CONTENT_TYPE)

@@ -14,6 +14,7 @@ from itertools import islice
 from monitor.adapters.server.pages import Page
 from monitor.adapters.server.resources import Assets, load_assets, load_templates
 from monitor.core.alerts import RUNBOOKS as NOWHERE
+from monitor.core.discovery import Trouble
 from monitor.core.moments import relative
 from monitor.core.page import Listing, Order, Query, Standing, breakdown, headline, listing, read_query, standing_of
 from monitor.core.page_row import BARS, MAX_NAME, Moment, Row, row
@@ -35,6 +36,7 @@ REFRESH, REFRESH_MANY, MANY = 10, 30, 1000
 SLICE = 25
 YIELD = 0.0002
 NAMES_HINTED = 20
+TROUBLES_SHOWN, MAX_TROUBLE = 5, 400
 # Shorter answers are not worth compressing.
 COMPRESSED_FROM = 2048
 # The bar of all targets, and the least part of a class that has any, in its own units.
@@ -54,6 +56,7 @@ class Surroundings:
 
     ill: why the monitor itself does not work, None while it does. runbooks: the address below which the runbooks are;
     "" or the placeholder of the configuration: their files are named instead. rows: targets on one page at most.
+    troubles: found targets that are not used as they stand.
     """
 
     now: float
@@ -61,6 +64,7 @@ class Surroundings:
     ill: str | None = None
     runbooks: str = ""
     rows: int = 500
+    troubles: Sequence[Trouble] = ()
 
 
 class StatusPage:
@@ -149,6 +153,8 @@ class StatusPage:
             "query": query,
             "at": Moment(stamp, f"{stamp[:10]} {stamp[11:19]} UTC", relative(around.now, around.now)),
             "ill": around.ill,
+            "troubles": tuple(printable(str(trouble), MAX_TROUBLE) for trouble in around.troubles[:TROUBLES_SHOWN]),
+            "troubles_total": len(around.troubles),
             "version": around.version,
             "runbooks": "" if around.runbooks == NOWHERE else around.runbooks.rstrip("/"),
             "assets": self._addresses,

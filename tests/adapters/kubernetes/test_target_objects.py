@@ -306,6 +306,27 @@ async def test_room_is_given_back_however_objects_go(world: World) -> None:
         assert await problem(objects) == ""
 
 
+@in_virtual_time
+async def test_a_list_that_broke_off_takes_no_room_for_good(world: World) -> None:
+    for number in range(PAGE + 50):
+        put(world, f"t{number:04d}")
+    world.state.faults.answer(500, "list", times=1, skip=1)
+    objects = TargetObjects(world.api, "ConfigMap", NAMESPACE, Room(PAGE + 50), lambda: 0.0)
+    objects.start()
+    await asyncio.sleep(0.1)
+    assert texts(objects) == {}, "the second page did not come"
+    for number in range(PAGE + 50):
+        delete(world, f"t{number:04d}")
+        put(world, f"new-{number:04d}")
+    await asyncio.sleep(5.0)
+    # Those of the first page are taken for kept until a whole list says otherwise; the next one has all the room.
+    world.state.compact()
+    world.state.expire_watches()
+    await asyncio.sleep(30.0)
+    assert len(texts(objects)) == PAGE + 50
+    await objects.close()
+
+
 def test_two_thousand_take_little_memory_whatever_else_their_objects_hold() -> None:
     @in_virtual_time
     async def story(world: World) -> None:

@@ -1,0 +1,113 @@
+"""APScheduler ticks when something is due, is not led astray by a clock that is set, and ends without a word."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+import pytest
+from monitor.daemon import ticker
+from monitor.daemon.ticker import Ticker
+
+from tests.behaviour.service import fairly, until
+
+SOON = 0.5
+
+
+class Clock:
+    """The clock of the machine, which somebody sets."""
+
+    def __init__(self) -> None:
+        self.set_by = 0.0
+
+    def now(self) -> float:
+        return time.time() + self.set_by
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+
+class Work:
+    """Is due at a time, and notes when it was done."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.due: float | None = None
+        self.done: list[float] = []
+
+    def next_due(self) -> float | None:
+        return self.due
+
+    async def dispatch(self) -> None:
+        self.done.append(self.clock.monotonic())
+        if self.due is not None and self.due <= self.clock.monotonic():
+            self.due = None
+
+
+async def test_what_becomes_due_earlier_is_done_then() -> None:
+    clock = Clock()
+    work = Work(clock)
+    ticking = Ticker(clock, work.next_due, work.dispatch)
+    ticking.start()
+    try:
+        await until(lambda: work.done)
+        work.done.clear()
+        work.due = clock.monotonic() + 0.1
+        ticking.wake()
+        await until(lambda: work.due is None, fairly(SOON))
+    finally:
+        ticking.stop()
+
+
+async def test_it_looks_once_a_second_also_when_nobody_wakes_it() -> None:
+    clock = Clock()
+    work = Work(clock)
+    ticking = Ticker(clock, work.next_due, work.dispatch)
+    ticking.start()
+    try:
+        await until(lambda: len(work.done) >= 2, fairly(2 * ticker.SAFETY_INTERVAL + SOON))
+    finally:
+        ticking.stop()
+
+
+async def test_after_the_clock_was_set_everything_is_planned_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ticker, "HEARTBEAT", 0.05)
+    clock = Clock()
+    work = Work(clock)
+    ticking = Ticker(clock, work.next_due, work.dispatch)
+    ran: list[float] = []
+
+    async def job() -> None:
+        ran.append(clock.monotonic())
+
+    ticking.start()
+    ticking.every(3600.0, job, "seldom")
+    try:
+        clock.set_by = -7200.0
+        await until(lambda: ran, fairly(SOON))
+    finally:
+        ticking.stop()
+
+
+async def test_a_job_that_runs_at_the_end_is_cancelled_without_a_word(caplog: pytest.LogCaptureFixture) -> None:
+    clock = Clock()
+    work = Work(clock)
+    ticking = Ticker(clock, work.next_due, work.dispatch)
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def job() -> None:
+        begun.set()
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            ended.set()
+
+    ticking.start()
+    ticking.every(0.05, job, "long")
+    with caplog.at_level(logging.WARNING):
+        await asyncio.wait_for(begun.wait(), fairly(2.0))
+        ticking.stop()
+        await asyncio.wait_for(ended.wait(), fairly(2.0))
+        await asyncio.sleep(0)
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
