@@ -30,6 +30,8 @@ from monitor.config.warnings import warnings_of
 from monitor.core.alert_conditions import UNREAD
 from monitor.core.report import TargetReport
 from monitor.daemon.assembly import trust_of
+from monitor.daemon.discovering import Discovering
+from monitor.daemon.inside_argocd import InsideArgoCD
 from monitor.daemon.leading import Leading
 from monitor.daemon.shared import Shared
 from monitor.daemon.telling import Telling
@@ -56,7 +58,7 @@ PAGES_GRACE = 0.5
 STALLED = 30.0
 # Parts of the settings that are set up once. Their old values hold until a restart: half of a new state directory
 # would be a second set of journals.
-AT_START = ("http", "log", "kubernetes", "state_dir", "alerts", "alertmanager", "heartbeat")
+AT_START = ("http", "log", "kubernetes", "state_dir", "alerts", "alertmanager", "heartbeat", "discovery")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,9 @@ class Daemon:
         self._reactions = Reactions(self.metrics, self._report_of_checks, self._wake_rotation, self._leading)
         self.fleet = Fleet(self._clock, random.SystemRandom().random, self._reactions, self._wake)
         self.rotations = Rotations(self._clock, self.fleet.sight, self._leading.leads)
+        self._discovering = Discovering(settings, self._shared.kubernetes, self._clock, self.metrics)
+        self._inside = InsideArgoCD(self._shared.kubernetes, self._clock, self.fleet.argocd_changed)
+        self._targets: dict[str, Target] = {}
         self._ticker = Ticker(self._clock, self.fleet.next_due, self.fleet.dispatch)
         self._files = FileWatch(self._watched_files)
         self._owned: list[asyncio.Task[None]] = []
@@ -92,6 +97,7 @@ class Daemon:
             now=self._clock.now,
             version=__version__,
             runbooks=settings.alerts.runbooks,
+            troubles=lambda: self._discovering.service.troubles,
         )
         http = settings.http
         self.server = Server(sources, http.bind, http.port, cert_file=http.cert_file, key_file=http.key_file)
@@ -123,6 +129,8 @@ class Daemon:
         self._ticker.every(FILE_INTERVAL, self._look_at_files, "files")
         self._ticker.every(ROTATION_INTERVAL, self.rotations.tick, "rotations")
         self._ticker.every(Telling.INTERVAL, self._telling.tick, "telling")
+        self._discovering.start()
+        self._inside.start()
         self._started_at = self._clock.monotonic()
         self._started = True
         log.info("monitoring", targets=len(self.fleet), http=self.address, version=__version__)
@@ -139,6 +147,8 @@ class Daemon:
             self.fleet.close(CHECK_GRACE),
             self._telling.close(TELLING_GRACE),
             self.server.stop(PAGES_GRACE),
+            self._discovering.close(),
+            self._inside.close(),
             self._end_owned(),
         )
         await _within(CLOSING, self._shared.__aexit__(None, None, None))
@@ -170,6 +180,9 @@ class Daemon:
             yield replace(report, rotation=UNREAD) if unread else report
 
     def _with_rotation(self, report: TargetReport) -> TargetReport:
+        trouble = self._discovering.service.trouble_of(report.name)
+        if trouble:
+            report = replace(report, problem="; ".join(part for part in (report.problem, trouble) if part))
         rotation = self.rotations.report(report.name)
         return report if rotation is None else replace(report, rotation=rotation)
 
@@ -180,7 +193,7 @@ class Daemon:
     def _apply(self, settings: Settings) -> None:
         siblings = {found.name: self._shared.rotating.siblings(found) for found in self._settings.targets}
         self._shared.rotating.reloaded(settings)
-        targets = {found.name: self._shared.target(found) for found in settings.targets}
+        targets = self._targets = {found.name: self._target(found) for found in settings.targets}
         announcers = {found.name: self._shared.announcer(found) for found in settings.targets}
         self._reactions.set_announcers({name: told for name, told in announcers.items() if told is not None})
         self._reactions.forget_all_but(targets)
@@ -190,7 +203,18 @@ class Daemon:
             self._by_secret = by_secret(settings)
             self._shared.watch.set_wanted(place for target in settings.targets for place in secrets_of(target))
             self._shared.watch.start()
+        self._inside.set_targets(settings.targets)
         self._settings = settings
+
+    def _target(self, settings: TargetSettings) -> Target:
+        """The target; that of unchanged settings goes on, since discovery brings all of them anew."""
+        known = self._targets.get(settings.name)
+        return known if known is not None and known.settings == settings else self._shared.target(settings)
+
+    async def _discover(self) -> None:
+        if await self._discovering.service.refresh():
+            self._apply(replace(self._settings, targets=self._discovering.service.targets))
+            log.info("the discovered targets are others", targets=len(self.fleet))
 
     def _rotators(
         self, settings: Settings, targets: Mapping[str, Target], siblings: Mapping[str, Sequence[TargetSettings]]
@@ -208,7 +232,7 @@ class Daemon:
 
     def _secret_changed(self, namespace: str | None, name: str) -> None:
         for target in self._by_secret.get((namespace, name), ()):
-            self.fleet.argocd_changed(target)  # a refusal has its reason: the second look comes soon
+            self.fleet.changed(target)  # a refusal has its reason: the second look comes soon
             self._wake_rotation(target)
 
     def _report_of_checks(self, name: str) -> TargetReport | None:
@@ -218,6 +242,7 @@ class Daemon:
         self.rotations.wake(name)
 
     async def _look_at_files(self) -> None:
+        await self._discover()  # first, so that the files of a new target are known before they change
         changed = await asyncio.to_thread(self._files.changed)
         if not changed:
             return
@@ -240,7 +265,7 @@ class Daemon:
                 log.error("certificates cannot be used; the old ones go on", target=target.name, problem=problem)
             self.fleet.trigger(target.name)
         if any(Path(path) in changed for path in files_of(target)):
-            self.fleet.argocd_changed(target.name)
+            self.fleet.changed(target.name)
             self._wake_rotation(target.name)
 
     async def _reload(self, path: Path) -> None:
@@ -252,7 +277,9 @@ class Daemon:
             log.error("new configuration refused; the old one goes on", problems=str(error))
             return
         kept = {name: getattr(self._settings, name) for name in AT_START}
-        self._apply(replace(settings, **kept))
+        settings_now = replace(settings, **kept)
+        self._discovering.service.reconfigured(settings_now)
+        self._apply(replace(settings_now, targets=self._discovering.service.targets))
         self._configuration_ok = True
         self.metrics.reloaded(successful=True)
         log.info("new configuration in use", targets=len(self.fleet))
