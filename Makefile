@@ -35,10 +35,10 @@ demo: setup ## The main job, embedded: no Kubernetes, no Argo CD (ARGS=--once en
 	@$(BIN)/token-monitor demo $(ARGS)
 
 test: setup packages tools lint types layers ## All checks and tests (under 10 minutes)
-	$(BIN)/pytest -n 2 $(TESTS)
+	$(BIN)/pytest -n 2 --dist loadgroup $(TESTS)
 
 quick: setup ## Only the tests that take a moment
-	$(BIN)/pytest -q -m "not slow" -n 2 $(TESTS)
+	$(BIN)/pytest -q -m "not slow" -n 2 --dist loadgroup $(TESTS)
 
 lint: setup ## Style and formatting
 	$(BIN)/ruff check .
