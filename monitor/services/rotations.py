@@ -14,6 +14,7 @@ from collections.abc import Callable, Hashable, Mapping
 
 import structlog
 
+from monitor.core.journal import State
 from monitor.core.report import RotationReport
 from monitor.ports import Clock
 from monitor.services.rotator import Rotator, Sight
@@ -57,6 +58,8 @@ class Rotations:
         logins: whom a target logs in as, where it does. Those that are equal never run at the same time: each would see
         the other's login under way and give way to it.
         """
+        for name in self._rotators.keys() - rotators.keys():
+            _tell_left(name, self._rotators[name].report())
         now = self._clock.monotonic()
         unchanged = {name for name, rotator in rotators.items() if self._rotators.get(name) is rotator}
         self._due = {name: self._due[name] if name in unchanged else now for name in rotators}
@@ -144,3 +147,18 @@ class Rotations:
             if self._rotators.get(name) is rotator:
                 self._due[name] = min(self._due[name], self._clock.monotonic() + pause)
             self._start()
+
+
+def _tell_left(name: str, report: RotationReport) -> None:
+    """A target that was removed or renamed leaves keys on its account, and maybe one that is on its way."""
+    if report.live_keys == 0 and report.state is State.IDLE:
+        return
+    log.warning(
+        "a target is rotated no more, and keys of ours stay on its account",
+        target=name,
+        state=report.state.value,
+        new_key=report.key_id,
+        live_keys=report.live_keys,
+        fix=f"give the target its name back, or see `owned` in the journal token-monitor-journal-{name}, delete those that"
+        " no Secret holds with `argocd account delete-token`, then the journal",
+    )

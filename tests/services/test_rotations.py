@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import pytest
 import structlog
+from monitor.core.journal import State
 from monitor.core.report import RotationReport
 from monitor.core.status import Status
 from monitor.services.checker import Checker
@@ -283,6 +284,27 @@ def test_a_new_configuration_keeps_what_is_unchanged_and_leaves_what_runs_to_its
         assert not any(rotator.cancelled for rotator in (kept, replaced, removed))
         assert [len(rotator.runs) for rotator in (kept, replaced, removed, new)] == [1, 1, 1, 1]
         assert new.runs[0][0] >= 4.99
+
+
+@pytest.mark.parametrize(
+    ("left", "told"),
+    [
+        (RotationReport(), False),
+        (RotationReport(live_keys=1), True),
+        (RotationReport(state=State.MINTED, key_id="tm-1"), True),
+    ],
+    ids=["nothing", "a key in use", "a key on its way"],
+)
+def test_that_a_removed_target_leaves_keys_behind_is_told_with_what_to_do(left: RotationReport, told: bool) -> None:
+    with on_a_stage() as (stage, run), structlog.testing.capture_logs() as logs:
+        stage.rotators(1)[0].report = lambda: left  # type: ignore[method-assign]
+        stage.rotations.set_rotators({})
+        run(stage.until(1.0))
+    said = [
+        line for line in logs if line["event"] == "a target is rotated no more, and keys of ours stay on its account"
+    ]
+    assert [line["target"] for line in said] == (["t0"] if told else [])
+    assert all("token-monitor-journal-t0" in line["fix"] for line in said)
 
 
 def test_at_the_end_what_runs_begins_nothing_more_and_ends_by_itself_where_it_can() -> None:
