@@ -74,7 +74,8 @@ def _left_alone(before: Journal, after: Journal) -> str:
 def _failed(before: Journal, after: Journal) -> str:
     if after.failures <= before.failures or after.stood_down:
         return ""
-    return f"no new key is in use ({after.failures} times in a row): {after.error}"
+    times = f" ({after.failures} times in a row)" if after.failures > 1 else ""
+    return f"no new key is in use{times}: {after.error}"
 
 
 def _stood_down(before: Journal, after: Journal) -> str:

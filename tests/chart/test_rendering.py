@@ -156,7 +156,6 @@ def test_only_what_a_reload_would_not_do_rolls_the_pods() -> None:
     for changed in (
         {"config": {"interval": "20s"}},
         {"config": {"expiringWithin": "14d"}},
-        {"config": {"discovery": {"directory": "/x"}}},
         {"targets": [{"name": "b", "server": {"svc": "b"}, "auth": {"type": "password", "username": "ci"}}]},
     ):
         assert template(**changed) == before, changed
@@ -169,6 +168,7 @@ def test_only_what_a_reload_would_not_do_rolls_the_pods() -> None:
         {"alertmanager": {"urls": ["http://a"], "resendInterval": "2m"}},
         {"heartbeat": {"urlFile": "/x"}},
         {"alerts": {"thresholds": {"settle": "2m"}}},
+        {"discovery": {"directory": "/x"}},
     ):
         assert template(config=changed)["metadata"]["annotations"] != before["metadata"]["annotations"], changed
 

@@ -178,5 +178,5 @@ The monitor's configuration: the sections of `config`, and the targets. What is 
 
 {{/* The sections that the monitor takes over at its start only (monitor/daemon, `_reload` and `telling`). */}}
 {{- define "token-monitor.startOnly" -}}
-{{- pick (include "token-monitor.configuration" . | fromJson) "http" "log" "kubernetes" "stateDir" "alerts" "alertmanager" "heartbeat" | toJson -}}
+{{- pick (include "token-monitor.configuration" . | fromJson) "http" "log" "kubernetes" "stateDir" "alerts" "alertmanager" "heartbeat" "discovery" | toJson -}}
 {{- end -}}
