@@ -7,15 +7,16 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
+BENCH_STAMP := $(VENV)/.set-up-bench
 # Debian packages that the tests use: promtool and Prometheus, Alertmanager, a browser for the status page.
 PACKAGES := prometheus prometheus-alertmanager chromium
 ARGS ?=
 TESTS ?= tests
 
-.PHONY: help setup packages tools demo test quick lint types layers docs chart screenshots lock clean
+.PHONY: help setup packages tools demo test quick lint types layers bench bench-short docs chart screenshots lock clean
 
 help: ## List the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 setup: $(STAMP) ## Make .venv from requirements with hashes
 $(STAMP): requirements/dev.txt pyproject.toml
@@ -50,6 +51,17 @@ types: setup ## Static types, strict
 layers: setup ## Imports go downward only
 	$(BIN)/lint-imports
 
+bench: $(BENCH_STAMP) ## Measure what the product costs: table, and JSON in build/bench (ARGS="cpu --short")
+	@scripts/packages prometheus-blackbox-exporter
+	@$(BIN)/python -m bench $(ARGS)
+
+bench-short: ## The same in a minute a bench, less exact
+	@$(MAKE) --no-print-directory bench ARGS="--short $(ARGS)"
+
+$(BENCH_STAMP): $(STAMP) requirements/bench.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
+	@touch $@
+
 docs: setup ## Make what is made from code: documents, alert rules, dashboards, the chart's schema and README
 	$(BIN)/python scripts/docs.py
 	$(BIN)/python scripts/rules.py
@@ -68,6 +80,7 @@ lock: ## Compile requirements/*.txt (with hashes, without index addresses) anew
 	build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml -o requirements/base.txt
 	build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml requirements/dev.in -c requirements/base.txt -o requirements/dev.txt
 	build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header requirements/build.in -c requirements/dev.txt -o requirements/build.txt
+	build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header requirements/bench.in -c requirements/dev.txt -o requirements/bench.txt
 
 clean: ## Remove what was made
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,1 @@
+"""What the product costs, measured: `make bench`. Not a part of the product."""
