@@ -7,7 +7,6 @@ while running (the HTTP address, the log, the state directory) keeps its old val
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,11 +16,9 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from monitor import __version__
-from monitor.adapters.clock import SystemClock
 from monitor.adapters.files import FileWatch
 from monitor.adapters.server.errors import TlsFilesError
 from monitor.adapters.server.routes import Sources
-from monitor.adapters.server.server import Server
 from monitor.config.files import check_files
 from monitor.config.load import load_file
 from monitor.config.problems import ConfigurationError
@@ -33,9 +30,9 @@ from monitor.daemon.assembly import trust_of
 from monitor.daemon.discovering import Discovering
 from monitor.daemon.inside_argocd import InsideArgoCD
 from monitor.daemon.leading import Leading
+from monitor.daemon.platform import THIS_MACHINE, Platform
 from monitor.daemon.shared import Shared
 from monitor.daemon.telling import Telling
-from monitor.daemon.ticker import Ticker
 from monitor.metrics import Metrics
 from monitor.services.fleet import Fleet, Target
 from monitor.services.reactions import Reactions
@@ -71,20 +68,22 @@ class ConfigurationFile:
 class Daemon:
     """The monitor as one object: `async with Daemon(settings)` runs it."""
 
-    def __init__(self, settings: Settings, file: ConfigurationFile | None = None) -> None:
+    def __init__(
+        self, settings: Settings, file: ConfigurationFile | None = None, platform: Platform = THIS_MACHINE
+    ) -> None:
         self._settings = settings
         self._file = file
-        self._clock = SystemClock()
-        self._shared = Shared(settings, self._clock, self._secret_changed)
-        self._leading = Leading(settings, self._shared.kubernetes, self._clock)
+        self._clock = platform.clock
+        self._shared = Shared(settings, platform, self._secret_changed)
+        self._leading = Leading(settings, self._shared.kubernetes, platform)
         self.metrics = Metrics(CollectorRegistry(), __version__)
         self._reactions = Reactions(self.metrics, self._report_of_checks, self._wake_rotation, self._leading)
-        self.fleet = Fleet(self._clock, random.SystemRandom().random, self._reactions, self._wake)
+        self.fleet = Fleet(self._clock, platform.chance, self._reactions, self._wake)
         self.rotations = Rotations(self._clock, self.fleet.sight, self._leading.leads)
-        self._discovering = Discovering(settings, self._shared.kubernetes, self._clock, self.metrics)
-        self._inside = InsideArgoCD(self._shared.kubernetes, self._clock, self.fleet.argocd_changed)
+        self._discovering = Discovering(settings, self._shared.kubernetes, self._clock, self.metrics, platform.chance)
+        self._inside = InsideArgoCD(self._shared.kubernetes, self._clock, self.fleet.argocd_changed, platform.chance)
         self._targets: dict[str, Target] = {}
-        self._ticker = Ticker(self._clock, self.fleet.next_due, self.fleet.dispatch)
+        self._ticker = platform.ticker(self._clock, self.fleet.next_due, self.fleet.dispatch)
         self._files = FileWatch(self._watched_files)
         self._owned: list[asyncio.Task[None]] = []
         self._by_secret: dict[tuple[str | None, str], set[str]] = {}
@@ -99,8 +98,7 @@ class Daemon:
             runbooks=settings.alerts.runbooks,
             troubles=lambda: self._discovering.service.troubles,
         )
-        http = settings.http
-        self.server = Server(sources, http.bind, http.port, cert_file=http.cert_file, key_file=http.key_file)
+        self.server = platform.pages(sources, settings.http)
         self._configuration_ok = True
         self._telling = Telling(
             settings, self._reports_to_tell, self._clock, self.metrics, self._alive, lambda: self._configuration_ok

@@ -6,7 +6,7 @@ Without the section `discovery` the targets are those of the file. A changed sec
 from __future__ import annotations
 
 import asyncio
-import random
+from collections.abc import Callable
 
 from monitor.adapters.kubernetes.target_objects import Room, TargetObjects
 from monitor.adapters.target_directory import TargetDirectory
@@ -21,9 +21,11 @@ class Discovering:
 
     INTERVAL = Discovery.INTERVAL
 
-    def __init__(self, settings: Settings, kubernetes: KubernetesApi, clock: Clock, errors: Errors) -> None:
+    def __init__(
+        self, settings: Settings, kubernetes: KubernetesApi, clock: Clock, errors: Errors, chance: Callable[[], float]
+    ) -> None:
         found = settings.discovery or DiscoverySettings()
-        self._objects = _objects(found, kubernetes)
+        self._objects = _objects(found, kubernetes, chance)
         directories = (TargetDirectory(found.directory),) if found.directory is not None else ()
         self.service = Discovery(settings, (*directories, *self._objects), clock, errors)
 
@@ -37,10 +39,12 @@ class Discovering:
         await asyncio.gather(*(place.close() for place in self._objects))
 
 
-def _objects(found: DiscoverySettings, kubernetes: KubernetesApi) -> tuple[TargetObjects, ...]:
+def _objects(
+    found: DiscoverySettings, kubernetes: KubernetesApi, chance: Callable[[], float]
+) -> tuple[TargetObjects, ...]:
     if found.kubernetes is None:
         return ()
-    room, chance = Room(), random.SystemRandom().random
+    room = Room()
     return tuple(
         TargetObjects(kubernetes, kind, namespace, room, chance)
         for namespace in found.kubernetes.namespaces

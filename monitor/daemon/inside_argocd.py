@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from monitor.adapters.kubernetes.argocd_watch import ArgoCDWatch
 from monitor.cluster import KubernetesApi
@@ -16,9 +15,9 @@ from monitor.services.argocd_changes import ArgoCDChanges, Look
 class InsideArgoCD:
     """Nothing is opened where no target asks for it."""
 
-    def __init__(self, kubernetes: KubernetesApi, clock: Clock, look: Look) -> None:
+    def __init__(self, kubernetes: KubernetesApi, clock: Clock, look: Look, chance: Callable[[], float]) -> None:
         self._changes = ArgoCDChanges(clock, look)
-        self._watch = ArgoCDWatch(kubernetes, self._changed, random.SystemRandom().random)
+        self._watch = ArgoCDWatch(kubernetes, self._changed, chance)
 
     def set_targets(self, targets: Iterable[TargetSettings]) -> None:
         """Makes these the targets; installations that stay are not disturbed."""

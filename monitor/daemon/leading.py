@@ -6,28 +6,25 @@ journal's compare-and-swap decides then, as it always does.
 
 from __future__ import annotations
 
-import random
-import secrets
-import socket
-
-from monitor.adapters.kubernetes.connection import KubernetesConnection, in_pod
+from monitor.adapters.kubernetes.connection import in_pod
 from monitor.adapters.kubernetes.lease import LeaseElection
+from monitor.cluster import KubernetesApi
 from monitor.config.permissions import rotates_in_cluster
 from monitor.config.settings import Settings
-from monitor.ports import Clock
+from monitor.daemon.platform import THIS_MACHINE, Platform
 
 
 class Leading:
     """The election of this process, as far as there is one."""
 
-    def __init__(self, settings: Settings, kubernetes: KubernetesConnection, clock: Clock) -> None:
+    def __init__(self, settings: Settings, kubernetes: KubernetesApi, platform: Platform = THIS_MACHINE) -> None:
         lease = settings.kubernetes.lease
         wanted = lease.enabled if lease.enabled is not None else in_pod() and rotates_in_cluster(settings)
         self._election: LeaseElection | None = None
-        self._identity = f"{socket.gethostname()[:60]}-{secrets.token_hex(4)}"
+        self._identity = f"{platform.host[:60]}-{platform.token_hex(4)}"
         if wanted:
             self._election = LeaseElection(
-                kubernetes, lease.namespace, lease.name, self._identity, clock, random.SystemRandom().random
+                kubernetes, lease.namespace, lease.name, self._identity, platform.clock, platform.chance
             )
 
     def leads(self) -> bool:

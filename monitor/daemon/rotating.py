@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import secrets
 from pathlib import Path
 
 from monitor.adapters.file_stores import FileCredentialStore, FileJournalStore
-from monitor.adapters.kubernetes.connection import KubernetesConnection
 from monitor.adapters.kubernetes.consumers import CODEFRESH, KubernetesConsumers, Workload
 from monitor.adapters.kubernetes.credential_store import KubernetesCredentialStore
 from monitor.adapters.kubernetes.events import KubernetesAnnouncer
 from monitor.adapters.kubernetes.journal_store import KubernetesJournalStore
+from monitor.cluster import KubernetesApi
 from monitor.config.settings import InFile, InSecret, RotationSettings, Settings, Source, TargetSettings
 from monitor.core.policy import Policy
 from monitor.daemon.assembly import Assembly
+from monitor.daemon.platform import Platform
 from monitor.ports import Announcer, ConsumerWorkloads, CredentialStore, JournalStore
 from monitor.services.fleet import Target
 from monitor.services.rotator import Rotator
@@ -25,8 +25,9 @@ NONCE_BYTES = 9
 class RotatorAssembly:
     """Builds rotators over what the process shares."""
 
-    def __init__(self, assembly: Assembly, kubernetes: KubernetesConnection, settings: Settings) -> None:
+    def __init__(self, assembly: Assembly, kubernetes: KubernetesApi, settings: Settings, platform: Platform) -> None:
         self._assembly = assembly
+        self._platform = platform
         self._kubernetes = kubernetes
         self._by_login: dict[tuple[str, str | None], list[TargetSettings]] = {}
         self.reloaded(settings)
@@ -39,7 +40,13 @@ class RotatorAssembly:
             return None
         place = (source.namespace, source.name)
         if place not in self._announcers:
-            self._announcers[place] = KubernetesAnnouncer(self._kubernetes, *place, self._assembly.clock)
+            self._announcers[place] = KubernetesAnnouncer(
+                self._kubernetes,
+                *place,
+                self._platform.clock,
+                instance=self._platform.host,
+                token_hex=self._platform.token_hex,
+            )
         return self._announcers[place]
 
     def reloaded(self, settings: Settings) -> None:
@@ -77,7 +84,7 @@ class RotatorAssembly:
             self.journal(settings),
             self._assembly.source(password) if password is not None else None,
             self._consumers(settings, rotation),
-            lambda: secrets.token_hex(NONCE_BYTES),
+            lambda: self._platform.token_hex(NONCE_BYTES),
             self.announcer(settings),
             tuple(map(self.journal, self.siblings(settings))),
         )

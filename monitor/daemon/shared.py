@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from types import TracebackType
 
-from monitor.adapters.argocd.connections import Connections
 from monitor.adapters.argocd.tls import TlsContexts
-from monitor.adapters.clock import SystemClock
-from monitor.adapters.kubernetes.connection import KubernetesConnection
 from monitor.adapters.kubernetes.secret_watch import SecretWatch
 from monitor.adapters.kubernetes.secrets import SecretReader
 from monitor.config.settings import Settings, TargetSettings
 from monitor.daemon.assembly import Assembly
+from monitor.daemon.platform import THIS_MACHINE, Platform
 from monitor.daemon.rotating import RotatorAssembly
 from monitor.ports import Announcer, Clock
 from monitor.services.fleet import Target
@@ -29,17 +26,17 @@ class Shared:
     def __init__(
         self,
         settings: Settings,
-        clock: Clock | None = None,
+        platform: Platform = THIS_MACHINE,
         on_secret: Callable[[str | None, str], None] | None = None,
     ) -> None:
-        self.clock: Clock = clock or SystemClock()
-        self.connections = Connections(self.clock.monotonic)
+        self.clock: Clock = platform.clock
+        self.connections = platform.connections(self.clock)
         self.contexts = TlsContexts()
-        self.kubernetes = KubernetesConnection(settings.kubernetes, self.clock)
-        self.watch = SecretWatch(self.kubernetes, on_secret, random.SystemRandom().random) if on_secret else None
+        self.kubernetes = platform.kubernetes(settings.kubernetes, self.clock)
+        self.watch = SecretWatch(self.kubernetes, on_secret, platform.chance) if on_secret else None
         self.secrets = SecretReader(self.kubernetes, self.watch)
         self.assembly = Assembly(self.connections, self.contexts, self.clock, self.secrets)
-        self.rotating = RotatorAssembly(self.assembly, self.kubernetes, settings)
+        self.rotating = RotatorAssembly(self.assembly, self.kubernetes, settings, platform)
 
     async def __aenter__(self) -> Shared:
         """Nothing is opened before it is needed."""

@@ -29,8 +29,7 @@ def leading(
     server, rotation = address.of_url("https://argocd.example"), RotationSettings() if rotates else None
     target = TargetSettings("production", server, Mode.TOKEN, source, rotation=rotation)
     settings = Settings((target,), kubernetes=KubernetesSettings(lease=LeaseSettings(enabled)))
-    clock = SystemClock()
-    return Leading(settings, KubernetesConnection(settings.kubernetes, clock), clock)
+    return Leading(settings, KubernetesConnection(settings.kubernetes, SystemClock()))
 
 
 @pytest.mark.parametrize(

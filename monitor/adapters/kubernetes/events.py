@@ -12,6 +12,7 @@ import re
 import secrets
 import socket
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -73,12 +74,20 @@ class KubernetesAnnouncer:
     """Events regarding Secret `secret_name`. namespace None: the connection's own."""
 
     def __init__(
-        self, api: KubernetesApi, namespace: str | None, secret_name: str, clock: Clock, *, instance: str | None = None
+        self,
+        api: KubernetesApi,
+        namespace: str | None,
+        secret_name: str,
+        clock: Clock,
+        *,
+        instance: str | None = None,
+        token_hex: Callable[[int], str] = secrets.token_hex,
     ) -> None:
         self._api = api
         self._namespace = namespace
         self._secret = secret_name
         self._clock = clock
+        self._token_hex = token_hex
         self._instance = _in_bytes(printable(instance or socket.gethostname() or "unknown", 100), MAX_INSTANCE)
         self._series: dict[Announcement, _Series] = {}
         self._rates: dict[str, _Rate] = {}
@@ -147,7 +156,7 @@ class KubernetesAnnouncer:
 
     def _event(self, announcement: Announcement, namespace: str, uid: str | None) -> dict[str, Any]:
         # The time and randomness: two replicas, or two Events within a microsecond, never take the same name.
-        name = f"{self._secret[:MAX_NAME].rstrip('-.')}.{int(self._clock.now() * 1e6):x}{secrets.token_hex(3)}"
+        name = f"{self._secret[:MAX_NAME].rstrip('-.')}.{int(self._clock.now() * 1e6):x}{self._token_hex(3)}"
         regarding = {"apiVersion": "v1", "kind": "Secret", "name": self._secret, "namespace": namespace}
         labels = {TARGET: announcement.target} if _LABEL.fullmatch(announcement.target) else {}
         return {

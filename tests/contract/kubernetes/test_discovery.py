@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import random
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -108,7 +109,7 @@ async def discovering(cluster: Cluster) -> AsyncIterator[Service]:
     )
     async with Shared(settings) as shared:
         metrics = Metrics(CollectorRegistry(), "test")
-        found = Discovering(settings, shared.kubernetes, shared.clock, metrics)
+        found = Discovering(settings, shared.kubernetes, shared.clock, metrics, random.random)
         found.start()
         try:
             yield Service(shared, found, metrics)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
+import random
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -139,7 +140,7 @@ async def monitoring(installation: Installation, token: str) -> AsyncIterator[Mo
         fleet = Fleet(shared.clock, lambda: 0.5, Listener(), lambda: ticker.wake())
         heard.append(Monitoring(fleet))
         ticker = Ticker(shared.clock, fleet.next_due, fleet.dispatch)
-        inside = InsideArgoCD(shared.kubernetes, shared.clock, fleet.argocd_changed)
+        inside = InsideArgoCD(shared.kubernetes, shared.clock, fleet.argocd_changed, random.random)
         fleet.set_targets([shared.target(target)])
         inside.set_targets(settings.targets)
         ticker.start()
