@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from monitor.adapters import logs
 from monitor.adapters.argocd.client import ArgoCDClient, Endpoint
 from monitor.adapters.argocd.connections import Connections
 from monitor.adapters.argocd.tls import TlsContexts, Trust, make_context
@@ -87,6 +88,7 @@ def command(
     if server is None and config_file is not None:
         from monitor.cli.configured import check_configured
 
+        logs.configure("auto", "warning", sys.stderr)
         results = asyncio.run(check_configured(config_file, targets))
         show(results, output, several=True)
         return exit_code(verdict for _, _, verdict in results)

@@ -14,6 +14,7 @@ from monitor.cli.output import Result
 from monitor.cli.run import load
 from monitor.config.settings import InFile, InSecret, Settings, TargetSettings
 from monitor.core.report import RotationReport, TargetReport, status_json
+from monitor.daemon.discovering import discover_once
 from monitor.daemon.shared import Shared
 from monitor.ports import JournalStore
 from monitor.services.checker import Checked
@@ -24,8 +25,8 @@ AT_ONCE = 32
 async def check_configured(config_file: str, names: tuple[str, ...]) -> list[Result]:
     """Checks the named targets (all, without names). Raises click errors for bad input."""
     settings = load(config_file)
-    chosen = named(settings, names, config_file)
     async with Shared(settings) as shared:
+        chosen = named(await with_discovered(shared, settings), names, config_file)
         checked = await check_all(shared, chosen)
     return [(target.name, target.address.url, one.verdict) for target, one in zip(chosen, checked, strict=True)]
 
@@ -33,13 +34,20 @@ async def check_configured(config_file: str, names: tuple[str, ...]) -> list[Res
 async def look_now(config_file: str, names: tuple[str, ...]) -> list[dict[str, object]]:
     """The named targets as `/status` tells of them: each is checked once, and its journal read. Changes nothing."""
     settings = load(config_file)
-    chosen = named(settings, names, config_file)
     async with Shared(settings) as shared:
+        chosen = named(await with_discovered(shared, settings), names, config_file)
         checked = await check_all(shared, chosen)
         rotations = await asyncio.gather(*(_rotation(shared, target) for target in chosen))
     reports = map(_report, chosen, checked, rotations)
     # One look does not know since when.
     return [{**status_json(report, report.verdict.checked_at), "since": None} for report in reports]
+
+
+async def with_discovered(shared: Shared, settings: Settings) -> Settings:
+    """The settings with the targets that are found elsewhere; what cannot be used there is in the log."""
+    found = await discover_once(settings, shared.kubernetes, shared.clock)
+    shared.rotating.reloaded(found.settings)
+    return found.settings
 
 
 async def _rotation(shared: Shared, settings: TargetSettings) -> RotationReport | None:
@@ -74,9 +82,15 @@ def named(settings: Settings, names: Sequence[str], config_file: str) -> tuple[T
     chosen = tuple(target for target in settings.targets if not names or target.name in names)
     unknown = set(names) - {target.name for target in chosen}
     if unknown:
-        known = ", ".join(target.name for target in settings.targets[:20])
-        raise click.UsageError(f"--target: {config_file} has no target {', '.join(sorted(unknown))}; it has {known}.")
+        raise click.UsageError(
+            f"--target: {config_file} has no target {', '.join(sorted(unknown))}; it has {known_names(settings)}."
+        )
     return chosen
+
+
+def known_names(settings: Settings) -> str:
+    """The targets that there are, for a message: the first twenty."""
+    return ", ".join(target.name for target in settings.targets[:20]) or "none"
 
 
 async def check_all(shared: Shared, targets: Sequence[TargetSettings]) -> list[Checked]:

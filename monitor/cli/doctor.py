@@ -8,7 +8,7 @@ import secrets
 import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import click
@@ -26,9 +26,11 @@ from monitor.config.load import load_file
 from monitor.config.permissions import needed_permissions
 from monitor.config.problems import ConfigurationError
 from monitor.config.settings import Settings, TargetSettings
+from monitor.core.discovery import Trouble
 from monitor.core.doctor import Area, Finding, Level, worst
 from monitor.core.permissions import Permission, ServiceAccount, in_namespace, roles
 from monitor.daemon.assembly import endpoint_of
+from monitor.daemon.discovering import discover_once
 from monitor.daemon.shared import Shared
 from monitor.ports import JournalStore
 from monitor.services.doctor import Doctor, Examination, Patient
@@ -80,11 +82,12 @@ def command(
     if account is not None and settings.kubernetes.namespace is None:
         # What is in "the monitor's own namespace" is in that of its service account.
         settings = replace(settings, kubernetes=replace(settings.kubernetes, namespace=account.namespace))
-    chosen = replace(settings, targets=named(settings, names, config_file))
     if rbac:
+        chosen = replace(settings, targets=named(settings, names, config_file))
         click.echo(asyncio.run(_rbac(chosen, account, with_create=with_create)), nl=False)
         return 0
-    examinations, manifests = asyncio.run(_examine(chosen, settings, account, login=login))
+    asked = Asked(config_file, names, account, login)
+    examinations, manifests = asyncio.run(_examine(settings, asked))
     result = worst(finding for one in examinations for finding in one.findings)
     if output == "json":
         click.echo(json.dumps(_as_json(examinations, result, manifests), indent=2, ensure_ascii=False))
@@ -93,20 +96,38 @@ def command(
     return result.exit_code
 
 
-async def _examine(
-    chosen: Settings, whole: Settings, account: ServiceAccount | None, *, login: bool
-) -> tuple[list[Examination], tuple[dict[str, Any], ...]]:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the command was asked for."""
+
+    config_file: str
+    names: tuple[str, ...]
+    account: ServiceAccount | None
+    login: bool
+
+
+async def _examine(settings: Settings, asked: Asked) -> tuple[list[Examination], tuple[dict[str, Any], ...]]:
     with Progress() as progress:
-        async with Shared(whole) as shared:
-            patients = [_patient(shared, whole, target, login=login) for target in chosen.targets]
+        async with Shared(settings) as shared:
+            discovered = await discover_once(settings, shared.kubernetes, shared.clock)
+            whole = discovered.settings
+            shared.rotating.reloaded(whole)
+            chosen = replace(whole, targets=named(whole, asked.names, asked.config_file))
+            patients = [_patient(shared, whole, target, login=asked.login) for target in chosen.targets]
             doctor = Doctor(
-                chosen, patients, shared.kubernetes, look_at, shared.clock, account=account, told=progress.tell
+                chosen, patients, shared.kubernetes, look_at, shared.clock, account=asked.account, told=progress.tell
             )
             found = list(await doctor.examine())
             own = shared.kubernetes.namespace
-    if files := _files(chosen):
-        found.insert(0, Examination(None, files))
-    return found, _manifests(needed_permissions(chosen), account or ServiceAccount(own, NAME), with_create=False)
+    if common := (*_files(chosen), *map(_unusable, discovered.troubles)):
+        rest = found.pop(0).findings if found and found[0].target is None else ()
+        found.insert(0, Examination(None, (*common, *rest)))
+    return found, _manifests(needed_permissions(chosen), asked.account or ServiceAccount(own, NAME), with_create=False)
+
+
+def _unusable(trouble: Trouble) -> Finding:
+    what, _, fix = trouble.what.rpartition("; ")
+    return Finding(Level.FAIL, Area.CONFIGURATION, str(trouble.origin), what or trouble.what, fix if what else "")
 
 
 def _patient(shared: Shared, settings: Settings, target: TargetSettings, *, login: bool) -> Patient:
@@ -187,6 +208,10 @@ async def _rbac(settings: Settings, account: ServiceAccount | None, *, with_crea
             "# Secrets that are not there yet are made once, since a right to create cannot be limited to names:"
         )
         lines += [f"#   kubectl create secret generic {one.name} -n {one.namespace}" for one in made]
+    if settings.discovery is not None:
+        lines.append(
+            "# Targets that are found elsewhere are not in it: allow get, list, watch on their Secrets by name."
+        )
     return "\n".join(lines) + "\n" + _yaml(manifests)
 
 

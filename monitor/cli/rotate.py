@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import click
 
 from monitor.adapters import logs
-from monitor.cli.configured import journal_place
+from monitor.cli.configured import journal_place, known_names, with_discovered
 from monitor.cli.options import DURATION
 from monitor.cli.run import load
 from monitor.config.durations import written
@@ -38,13 +38,14 @@ DONE, REFUSED, ERROR = 0, 2, 3
 
 @dataclass(slots=True)
 class Account:
-    """What happened, for the end: steps as (time, state, key, note), and what came of it."""
+    """What happened, for the end: steps as (time, state, key, note), what came of it, and where it is kept."""
 
     plan: Sequence[Planned] = ()
     steps: list[tuple[float, str, str | None, str]] = field(default_factory=list)
     outcome: str = ""
     said: str = ""
     code: int = DONE
+    where: str = ""
 
 
 @click.command("rotate")
@@ -65,26 +66,24 @@ def command(target: str, config_file: str, dry_run: bool, wait: float, output: s
     token-monitor rotate production --config monitor.yaml
     """
     settings = load(config_file)
-    found = _found(settings, target, config_file)
     logs.configure("auto", "warning", sys.stderr)
     account, as_text = Account(), output == "text"
     try:
-        asyncio.run(_rotate(settings, found, account, wait=wait, dry_run=dry_run, as_text=as_text))
+        asyncio.run(_run(settings, config_file, target, account, wait=wait, dry_run=dry_run, as_text=as_text))
     except KeyboardInterrupt:
-        click.echo(f"interrupted. {_where(settings, found)}", err=True)
+        click.echo(f"interrupted. {account.where}", err=True)
         raise click.Abort from None
     if as_text:
         click.echo(account.said, err=account.code != DONE)
     else:
-        click.echo(json.dumps(_as_json(found.name, account, dry_run=dry_run), indent=2, ensure_ascii=False))
+        click.echo(json.dumps(_as_json(target, account, dry_run=dry_run), indent=2, ensure_ascii=False))
     return account.code
 
 
 def _found(settings: Settings, target: str, config_file: str) -> TargetSettings:
     found = next((one for one in settings.targets if one.name == target), None)
     if found is None:
-        known = ", ".join(one.name for one in settings.targets[:20])
-        raise click.UsageError(f"{config_file} has no target {target}; it has {known}.")
+        raise click.UsageError(f"{config_file} has no target {target}; it has {known_names(settings)}.")
     if found.rotation is None:
         raise click.ClickException(
             f"{target} is not rotated. That takes auth.type: password, or renew: true in token mode,"
@@ -93,33 +92,49 @@ def _found(settings: Settings, target: str, config_file: str) -> TargetSettings:
     return found
 
 
-async def _rotate(
-    settings: Settings, target: TargetSettings, account: Account, *, wait: float, dry_run: bool, as_text: bool
+async def _run(
+    settings: Settings,
+    config_file: str,
+    name: str,
+    account: Account,
+    *,
+    wait: float,
+    dry_run: bool,
+    as_text: bool,
 ) -> None:
     async with Shared(settings) as shared:
-        checked = shared.target(target)
-        rotator = shared.rotator(target, checked)
-        if rotator is None:
-            raise click.ClickException(f"{target.name} cannot be rotated: give its token in a Secret or a file.")
-        account.plan = _condensed(await rotator.plan())
+        whole = await with_discovered(shared, settings)
+        target = _found(whole, name, config_file)
+        account.where = _where(whole, target)
+        await _rotate(shared, target, account, wait=wait, dry_run=dry_run, as_text=as_text)
+
+
+async def _rotate(
+    shared: Shared, target: TargetSettings, account: Account, *, wait: float, dry_run: bool, as_text: bool
+) -> None:
+    checked = shared.target(target)
+    rotator = shared.rotator(target, checked)
+    if rotator is None:
+        raise click.ClickException(f"{target.name} cannot be rotated: give its token in a Secret or a file.")
+    account.plan = _condensed(await rotator.plan())
+    if as_text:
+        _show_plan(account.plan)
+    if rotator.problem:
+        _end(account, "failed", f"{rotator.problem}. {account.where}", ERROR)
+    elif dry_run:
+        _end(account, "planned", "Nothing was changed: --dry-run.", DONE)
+    elif rotator.report().state in PUBLISHED and not await _is_over(rotator):
+        _end(account, "under way", _under_way(rotator.report(), account.where), DONE)
+    else:
+        await _carry_out(rotator, account, wait=wait, as_text=as_text)
         if as_text:
-            _show_plan(account.plan)
-        if rotator.problem:
-            _end(account, "failed", f"{rotator.problem}. {_where(settings, target)}", ERROR)
-        elif dry_run:
-            _end(account, "planned", "Nothing was changed: --dry-run.", DONE)
-        elif rotator.report().state in PUBLISHED and not await _is_over(rotator):
-            _end(account, "under way", _under_way(rotator.report(), settings, target), DONE)
-        else:
-            await _carry_out(rotator, account, wait=wait, as_text=as_text)
-            if as_text:
-                click.echo("")
-            if account.outcome == "failed":
-                verdict = (await checked.checker.check(full=False, fresh=True)).verdict
-                refused = verdict.status.kind is Kind.REFUSED
-                token = f"The token is {verdict.status}: {verdict.cause}. " if refused else ""
-                code = REFUSED if refused else ERROR
-                _end(account, "failed", f"{account.said}. {token}{_where(settings, target)}", code)
+            click.echo("")
+        if account.outcome == "failed":
+            verdict = (await checked.checker.check(full=False, fresh=True)).verdict
+            refused = verdict.status.kind is Kind.REFUSED
+            token = f"The token is {verdict.status}: {verdict.cause}. " if refused else ""
+            code = REFUSED if refused else ERROR
+            _end(account, "failed", f"{account.said}. {token}{account.where}", code)
 
 
 async def _is_over(rotator: Rotator) -> bool:
@@ -185,11 +200,11 @@ def _show_plan(plan: Sequence[Planned]) -> None:
     click.echo("")
 
 
-def _under_way(report: RotationReport, settings: Settings, target: TargetSettings) -> str:
+def _under_way(report: RotationReport, where: str) -> str:
     key = f"the key {report.key_id}" if report.key_id else "a new key"
     return (
         f"A rotation is under way: {key} is published already, and the old one lives on ({report.state})."
-        f" The running monitor ends it; then a further one can begin. {_where(settings, target)}"
+        f" The running monitor ends it; then a further one can begin. {where}"
     )
 
 

@@ -63,6 +63,8 @@ class TargetObjects:
         self._left_out = self._left_out_now = False
         self._problem = ""
         self.version = 0
+        # Set once the place was seen as a whole, or may not be looked at.
+        self.looked = asyncio.Event()
 
     @property
     def origin(self) -> Origin:
@@ -155,6 +157,7 @@ class TargetObjects:
         self._room.give_back(len(self._kept - here))
         self._kept = here
         self._left_out, self._left_out_now = self._left_out_now, False
+        self.looked.set()
 
     def _refused(self, answer: Answer) -> None:
         if answer.status not in DENIED:
@@ -164,6 +167,7 @@ class TargetObjects:
             f"may not be looked for ({printable(answer.message or f'HTTP {answer.status}', 200)}); allow list and watch"
             f" on {plural} in namespace {self._namespace}, which cannot be limited to names"
         )
+        self.looked.set()
 
 
 def _found(object_: Mapping[str, Any], origin: Origin) -> Found:
