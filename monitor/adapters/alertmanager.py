@@ -168,7 +168,7 @@ def _words(reply: Reply) -> str:
     """What an error says, in its two forms: a text, or an object with a message."""
     try:
         said = json.loads(reply.body[: MAX_WORDS * 100])
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
     if isinstance(said, dict):
         said = said.get("message")

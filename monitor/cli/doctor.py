@@ -131,8 +131,8 @@ def _unusable(trouble: Trouble) -> Finding:
 
 
 def _patient(shared: Shared, settings: Settings, target: TargetSettings, *, login: bool) -> Patient:
-    endpoint = endpoint_of(target)
-    client = ArgoCDClient(endpoint, shared.connections, shared.contexts, shared.clock)
+    endpoint, connections = endpoint_of(target), shared.assembly.connections(target)
+    client = ArgoCDClient(endpoint, connections, shared.contexts, shared.clock)
     rotated, source = target.rotation is not None, target.password_source
     password = shared.assembly.source(source) if rotated and source is not None else None
     journal = journal_of(shared, settings, target)
@@ -153,7 +153,7 @@ def _patient(shared: Shared, settings: Settings, target: TargetSettings, *, logi
         shared.target(target).checker,
         client,
         shared.assembly.source(target.token_source),
-        ServerInspection(endpoint, shared.connections, shared.contexts),
+        ServerInspection(endpoint, connections, shared.contexts),
         password,
         trial,
     )

@@ -13,6 +13,7 @@ from importlib import import_module
 import click
 
 from monitor import __version__
+from monitor.adapters.process import keep_memory_private
 
 EXIT_ERROR = 3
 
@@ -60,7 +61,8 @@ def cli() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs the command line and ends the process."""
+    """Runs the command line and ends the process. Before anything reads a credential, its memory is made private."""
+    keep_memory_private()
     sys.exit(run(arguments))
 
 

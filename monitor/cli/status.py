@@ -202,7 +202,7 @@ def _moment(value: object) -> float | None:
     """Epoch seconds of a time in RFC 3339; None where there is none."""
     try:
         return datetime.fromisoformat(value).timestamp() if isinstance(value, str) else None
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 

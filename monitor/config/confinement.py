@@ -7,13 +7,13 @@ no server that the owner did not allow, and nothing is rotated unless the owner 
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator
 
 from monitor.config.durations import written
 from monitor.config.model import Target
 from monitor.config.problems import Path
 from monitor.config.settings import KubernetesDiscoverySettings, Settings, TargetSettings
+from monitor.core.addresses import is_near
 
 Finding = tuple[Path, str, str]
 
@@ -75,11 +75,4 @@ def _fits(host: str, pattern: str) -> bool:
 
 def _is_near(host: str) -> bool:
     """Loopback and link-local addresses: sidecars, and the metadata of a cloud."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        found = ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    mapped = getattr(found, "ipv4_mapped", None) or found
-    return mapped.is_loopback or mapped.is_link_local or mapped.is_unspecified
+    return host == "localhost" or host.endswith(".localhost") or is_near(host)

@@ -88,6 +88,7 @@ def _checked(
     allowed = settings.discovery.kubernetes if settings.discovery is not None else None
     if found.origin.namespace and allowed is not None:
         findings += confined(target, resolved, found.origin.namespace, allowed, settings)
+        resolved = replace(resolved, kept_away=resolved.address.host not in allowed.servers)
     return findings, resolved
 
 

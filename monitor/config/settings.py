@@ -121,6 +121,7 @@ class TargetSettings:
     rotation: None when the key is never replaced.
     token_source: where the consumers' token is read; in password mode also where the minted key is kept.
     installation: where to see what changes inside Argo CD; None where that is not watched.
+    kept_away: no connection is made to this machine itself, whatever the name of the server resolves to.
     unused_in_clear, without_effect: keys of the file that were given and do nothing, for the warnings.
     """
 
@@ -142,6 +143,7 @@ class TargetSettings:
     without_effect: tuple[str, ...] = ()
     rotation: RotationSettings | None = None
     installation: InstallationSettings | None = None
+    kept_away: bool = False
 
     @property
     def journal_name(self) -> str:

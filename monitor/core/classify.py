@@ -50,6 +50,10 @@ FAULT_STATUS: dict[FaultKind, tuple[Status, str]] = {
     FaultKind.TIMEOUT: (Status.UNREACHABLE, "no answer within the deadline (timeout)"),
     FaultKind.RESET: (Status.UNREACHABLE, "the connection was closed before the answer was complete"),
     FaultKind.NO_ROUTE: (Status.UNREACHABLE, "there is no route to the host"),
+    FaultKind.FORBIDDEN_ADDRESS: (
+        Status.UNREACHABLE,
+        "the address leads to the machine itself or to the metadata service of a cloud, where no token is sent",
+    ),
     FaultKind.NETWORK: (Status.UNREACHABLE, "the network failed"),
     FaultKind.TLS_EXPIRED: (Status.TLS_ERROR, "the server's certificate has expired"),
     FaultKind.TLS_NOT_YET_VALID: (Status.TLS_ERROR, "the server's certificate is not valid yet"),

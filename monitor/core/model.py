@@ -64,6 +64,7 @@ class FaultKind(enum.StrEnum):
     TIMEOUT = "timeout"
     RESET = "reset"
     NO_ROUTE = "no_route"
+    FORBIDDEN_ADDRESS = "forbidden_address"
     NETWORK = "network"
     TLS_EXPIRED = "tls_expired"
     TLS_NOT_YET_VALID = "tls_not_yet_valid"

@@ -16,10 +16,18 @@ from monitor.services.fleet import Target
 
 
 class Assembly:
-    """Builds targets over what the process shares: connections, TLS contexts, the reader of Secrets."""
+    """Builds targets over what the process shares: connections (`distant`: never to this machine), TLS contexts, Secrets."""
 
-    def __init__(self, connections: Connections, contexts: TlsContexts, clock: Clock, secrets: SecretReader) -> None:
+    def __init__(
+        self,
+        connections: Connections,
+        distant: Connections,
+        contexts: TlsContexts,
+        clock: Clock,
+        secrets: SecretReader,
+    ) -> None:
         self._connections = connections
+        self._distant = distant
         self._contexts = contexts
         self._clock = clock
         self._secrets = secrets
@@ -42,7 +50,7 @@ class Assembly:
             renew_before=settings.rotation.renew_before if settings.rotation else None,
             password_at=str(settings.password_source) if settings.rotation and settings.password_source else "",
         )
-        client = ArgoCDClient(endpoint_of(settings), self._connections, self._contexts, self._clock)
+        client = ArgoCDClient(endpoint_of(settings), self.connections(settings), self._contexts, self._clock)
         return Target(
             name=settings.name,
             server=settings.address.url,
@@ -56,7 +64,11 @@ class Assembly:
 
     def keys(self, settings: TargetSettings) -> ArgoCDKeys:
         """The keys of accounts of a target's server."""
-        return ArgoCDKeys(endpoint_of(settings), self._connections, self._contexts)
+        return ArgoCDKeys(endpoint_of(settings), self.connections(settings), self._contexts)
+
+    def connections(self, settings: TargetSettings) -> Connections:
+        """Over which a target's server is reached: those that never lead to this machine, where it is kept away."""
+        return self._distant if settings.kept_away else self._connections
 
     def source(self, source: Source) -> CredentialSource:
         """Where a token or a password is read."""

@@ -20,6 +20,7 @@ from monitor.adapters.server.routes import Sources
 from monitor.adapters.server.server import Server
 from monitor.cluster import KubernetesApi
 from monitor.config.settings import HttpSettings, KubernetesSettings
+from monitor.core.addresses import is_near
 from monitor.daemon.ticker import Ticker
 from monitor.ports import Clock
 
@@ -81,9 +82,16 @@ def _connections(clock: Clock) -> Connections:
     return Connections(clock.monotonic)
 
 
+def _distant(clock: Clock) -> Connections:
+    return Connections(clock.monotonic, refused=is_near)
+
+
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """One machine. chance: 0 to 1. token_hex: so many random bytes as text, never the same twice. host: its name."""
+    """One machine. chance: 0 to 1. token_hex: so many random bytes as text, never the same twice. host: its name.
+
+    connections: to Argo CD servers; distant: to those that may not be on this machine.
+    """
 
     clock: Clock
     chance: Callable[[], float]
@@ -91,6 +99,7 @@ class Platform:
     host: str
     kubernetes: Callable[[KubernetesSettings, Clock], KubernetesWay] = KubernetesConnection
     connections: Callable[[Clock], Connections] = _connections
+    distant: Callable[[Clock], Connections] = _distant
     ticker: Callable[[Clock, Callable[[], float | None], Callable[[], Awaitable[None]]], Ticks] = Ticker
     pages: Callable[[Sources, HttpSettings], Pages] = _server
 

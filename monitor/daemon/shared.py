@@ -31,11 +31,12 @@ class Shared:
     ) -> None:
         self.clock: Clock = platform.clock
         self.connections = platform.connections(self.clock)
+        self.distant = platform.distant(self.clock)
         self.contexts = TlsContexts()
         self.kubernetes = platform.kubernetes(settings.kubernetes, self.clock)
         self.watch = SecretWatch(self.kubernetes, on_secret, platform.chance) if on_secret else None
         self.secrets = SecretReader(self.kubernetes, self.watch)
-        self.assembly = Assembly(self.connections, self.contexts, self.clock, self.secrets)
+        self.assembly = Assembly(self.connections, self.distant, self.contexts, self.clock, self.secrets)
         self.rotating = RotatorAssembly(self.assembly, self.kubernetes, settings, platform)
 
     async def __aenter__(self) -> Shared:
@@ -49,6 +50,7 @@ class Shared:
         if self.watch is not None:
             await self.watch.close()
         await self.connections.close()
+        await self.distant.close()
         await self.kubernetes.close()
 
     def target(self, settings: TargetSettings) -> Target:

@@ -4,18 +4,25 @@ A handshake costs more than the rest of a check, so connections are kept. Reuse 
 serves longer than `max_age`: the sessions that hold them are replaced in turn, which makes every target go through
 DNS, the handshake and the certificate again. A few sessions share the targets by server, so that the renewals of a
 large fleet do not fall on one moment. A further session keeps nothing: it proves things on fresh connections.
+
+Each address is looked at when it is connected to, whatever name it was resolved from: some get no credential of ours.
 """
 
 from __future__ import annotations
 
+import errno
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 from zlib import crc32
 
 import aiohttp
-from aiohttp.connector import Connection
+from aiohttp.connector import AddrInfoType, Connection
 from aiohttp.tracing import Trace
+
+from monitor.adapters.argocd.faults import ForbiddenAddressError
+from monitor.core.addresses import is_metadata
 
 # Below 5 minutes by more than the longest usual interval (design.md: a fresh connection every 5 minutes).
 MAX_AGE = 230.0
@@ -42,10 +49,18 @@ class Generation:
 
 
 class Connections:
-    """All connections of the process to Argo CD servers. `monotonic` gives seconds."""
+    """Connections of the process to Argo CD servers. `monotonic` gives seconds. refused: IP addresses to stay away from."""
 
-    def __init__(self, monotonic: Callable[[], float], *, max_age: float = MAX_AGE, slots: int = SLOTS) -> None:
+    def __init__(
+        self,
+        monotonic: Callable[[], float],
+        *,
+        max_age: float = MAX_AGE,
+        slots: int = SLOTS,
+        refused: Callable[[str], bool] = is_metadata,
+    ) -> None:
         self._monotonic = monotonic
+        self._refused = refused
         self._max_age = max_age
         self._slots: list[Generation | None] = [None] * slots
         self._fresh: aiohttp.ClientSession | None = None
@@ -103,6 +118,14 @@ class Connections:
         if self._closed:
             raise aiohttp.ClientConnectionError("the connections are closed")
 
+    def _socket(self, found: AddrInfoType) -> socket.socket:
+        """The socket for one address that the name stands for, right before it is connected."""
+        family, kind, protocol, _, address = found
+        if self._refused(str(address[0])):
+            # The same words for each of several: aiohttp then raises this error, and not a summary.
+            raise ForbiddenAddressError(errno.EACCES, "an address to which no token is sent")
+        return socket.socket(family, kind, protocol)
+
     def _session(self, *, keep: bool) -> aiohttp.ClientSession:
         trace = aiohttp.TraceConfig()
         trace.on_connection_reuseconn.append(_note_reuse)
@@ -113,10 +136,15 @@ class Connections:
                 limit_per_host=MAX_CONNECTIONS_PER_HOST,
                 ttl_dns_cache=10,
                 keepalive_timeout=self._max_age,
+                socket_factory=self._socket,
             )
             if keep
             else aiohttp.TCPConnector(
-                limit=MAX_CONNECTIONS, limit_per_host=MAX_CONNECTIONS_PER_HOST, ttl_dns_cache=10, force_close=True
+                limit=MAX_CONNECTIONS,
+                limit_per_host=MAX_CONNECTIONS_PER_HOST,
+                ttl_dns_cache=10,
+                force_close=True,
+                socket_factory=self._socket,
             )
         )
         session = aiohttp.ClientSession(

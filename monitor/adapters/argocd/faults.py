@@ -39,6 +39,10 @@ _NO_ROUTE = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, e
 _RESET = frozenset({errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED, errno.ESHUTDOWN})
 
 
+class ForbiddenAddressError(OSError):
+    """A host name stands for an address to which nothing is sent. No connection was made."""
+
+
 def to_fault(error: BaseException) -> Fault:
     """The fault that `error` stands for. Unknown errors become `network`, with their type as detail."""
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
@@ -74,6 +78,8 @@ def _certificate(error: Exception) -> Fault:
 
 
 def _os_fault(error: OSError) -> Fault:
+    if isinstance(error, ForbiddenAddressError):
+        return Fault(FaultKind.FORBIDDEN_ADDRESS)
     if isinstance(error, ssl.SSLCertVerificationError):
         return _certificate(error)
     if isinstance(error, ssl.SSLError):

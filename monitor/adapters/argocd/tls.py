@@ -6,9 +6,14 @@ the context that was good, and is told to whoever asked.
 
 from __future__ import annotations
 
+import errno
 import ssl
+import stat
 from dataclasses import dataclass
 from pathlib import Path
+
+# As `config/files` has it: the bundle of a whole system has 220 KB.
+MAX_FILE = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +57,19 @@ class TlsContexts:
         return None
 
 
+def _look_at(path: Path) -> None:
+    """Raises OSError for what OpenSSL would read for seconds or wait for without end: 10 MB of certificates, a pipe."""
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, "is not a regular file")
+    if found.st_size > MAX_FILE:
+        raise OSError(errno.EFBIG, f"is larger than {MAX_FILE // 1024 // 1024} MiB")
+
+
 def make_context(trust: Trust) -> ssl.SSLContext:
     """A client context: TLS 1.2 or newer, host names checked, unless `insecure` says otherwise."""
+    for path in trust.files:
+        _look_at(path)
     context = ssl.create_default_context(cafile=trust.ca_file)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if trust.insecure:

@@ -66,6 +66,14 @@ def odd(answer: Answer, hidden: Sequence[str] = ()) -> str:
     return f"the Kubernetes API answered {answer.status} {said(answer, hidden)}".rstrip()
 
 
+def seconds(value: object, longest: float) -> float | None:
+    """A number of seconds that the API gives, 0 to `longest`; None for anything else, a truth value among it."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
+        return None
+    # Compared first: an integer of hundreds of digits is no float.
+    return float(min(max(value, 0), longest))
+
+
 def mapping(value: object) -> Mapping[str, Any]:
     """`value` where it is a JSON object, else an empty one."""
     return value if isinstance(value, Mapping) else {}

@@ -13,6 +13,7 @@ from typing import Any, assert_never
 
 import structlog
 
+from monitor.adapters.kubernetes.calls import seconds
 from monitor.cluster import Answer, KubernetesApi, NoAnswer
 from monitor.core import election
 from monitor.core.election import Acquire, Candidate, Create, Read, Record, Renew, StepDown, Wait
@@ -23,6 +24,7 @@ log = structlog.get_logger(__name__)
 
 # Three calls fit between a renewal and the end of leading.
 CALL_DEADLINE = 3.0
+LONGEST_LEASE = 3600.0
 RELEASE_DEADLINE = 2.0
 AFTER_DEFECT = 10.0
 DENIED = frozenset({403, 404, 405})
@@ -107,8 +109,8 @@ class LeaseElection:
 
     async def _step(self) -> None:
         match election.decide(self._candidate, self._clock.monotonic()):
-            case Wait(seconds):
-                await asyncio.sleep(max(seconds, SHORTEST_WAIT))
+            case Wait(pause):
+                await asyncio.sleep(max(pause, SHORTEST_WAIT))
             case StepDown():
                 self._candidate = election.stood_down(self._candidate)
             case Read():
@@ -238,10 +240,10 @@ def _record(answer: Answer | NoAnswer) -> Record | None:
     version = metadata.get("resourceVersion") if isinstance(metadata, Mapping) else None
     if not isinstance(version, str) or not version or not isinstance(spec, Mapping):
         return None
-    seconds = spec.get("leaseDurationSeconds")
+    duration = seconds(spec.get("leaseDurationSeconds"), LONGEST_LEASE)
     return Record(
         holder=str(spec.get("holderIdentity") or ""),
         version=version,
-        duration=float(min(seconds, 3600)) if isinstance(seconds, int) else election.LEASE_DURATION,
+        duration=election.LEASE_DURATION if duration is None else duration,
         term=tuple(str(spec.get(name)) for name in ("acquireTime", "renewTime", "leaseTransitions")),
     )

@@ -85,5 +85,5 @@ def _seconds(moment: object) -> float:
     """Epoch seconds of an RFC 3339 time; long ago where it is none."""
     try:
         return datetime.fromisoformat(str(moment)).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0.0

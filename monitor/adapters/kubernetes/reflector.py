@@ -13,6 +13,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 import structlog
 
+from monitor.adapters.kubernetes.calls import seconds
 from monitor.cluster import Answer, Event, KubernetesApi, NoAnswer
 from monitor.core.watching import (
     SILENCE,
@@ -39,6 +40,7 @@ log = structlog.get_logger(__name__)
 # than this is no collection of ours.
 PAGE = 100
 MAX_PAGES = 1000
+LONGEST_RETRY = 3600.0
 JSON = "application/json"
 # With these the API leaves out everything but the metadata, and says so by the kind of what it sends.
 METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
@@ -226,8 +228,8 @@ class Reflector(Generic[Kept]):
         if self._on_refused is not None:
             self._on_refused(answer)
         details = answer.body.get("details")
-        seconds = details.get("retryAfterSeconds") if isinstance(details, Mapping) else None
-        return Refused(answer.status, float(min(seconds, 3600)) if isinstance(seconds, int) else 0.0)
+        asked = details.get("retryAfterSeconds") if isinstance(details, Mapping) else None
+        return Refused(answer.status, seconds(asked, LONGEST_RETRY) or 0.0)
 
     def _collect(self, item: object, found: dict[Key, Kept]) -> None:
         if not isinstance(item, Mapping) or (key := _key(item)) is None:

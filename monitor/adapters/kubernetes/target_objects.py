@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -198,7 +197,7 @@ def _text(data: object, kind: str) -> tuple[Secret | None, str]:
     if kind == "Secret":
         try:
             raw = base64.b64decode(raw, validate=True).decode()
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:  # of both; its text would quote what is there
             return None, f"its key {given[0]} is not text in UTF-8; write one target in YAML"
     if len(raw.encode("utf-8", "surrogatepass")) > MAX_BYTES:
         return None, f"its key {given[0]} has more than {MAX_BYTES} bytes; write one target and nothing else"

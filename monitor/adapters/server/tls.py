@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import ssl
-from pathlib import Path
 
+from monitor.adapters.file_reading import NotAFileError, read_file
 from monitor.adapters.server.errors import TlsFilesError
+
+MAX_FILE = 1024 * 1024
 
 
 class ServerTls:
@@ -52,9 +54,14 @@ class ServerTls:
         digest = hashlib.sha256()
         for name in (self._cert_file, self._key_file):
             try:
-                digest.update(hashlib.sha256(Path(name).read_bytes()).digest())
+                data = read_file(name, MAX_FILE).data
+            except NotAFileError:
+                raise self._unusable(ValueError("it is not a regular file"), name) from None
             except OSError as error:
                 raise self._unusable(error, name) from None
+            if len(data) > MAX_FILE:
+                raise self._unusable(ValueError(f"it is larger than {MAX_FILE // 1024 // 1024} MiB"), name)
+            digest.update(hashlib.sha256(data).digest())
         return digest.digest()
 
     def _unusable(self, error: Exception, name: str | None = None) -> TlsFilesError:

@@ -31,6 +31,7 @@ class Visit:
     def __init__(self, server: Server, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._server, self._reader, self._writer = server, reader, writer
         self.number = server.connections
+        self.last = ""
 
     async def request(self) -> bool:
         """Waits for the next request, which is noted. False: the client has hung up."""
@@ -38,7 +39,8 @@ class Visit:
             head = await self._reader.readuntil(b"\r\n\r\n")
         except (asyncio.IncompleteReadError, ConnectionError):
             return False
-        self._server.requests.append(head.decode("latin-1"))
+        self.last = head.decode("latin-1")
+        self._server.requests.append(self.last)
         return True
 
     async def send(self, data: bytes) -> None:
