@@ -22,6 +22,12 @@ log = structlog.get_logger(__name__)
 DISPATCH = "dispatch"
 # Even if nobody wakes it, the fleet is looked at this often.
 SAFETY_INTERVAL = 1.0
+# What falls due within this time is started together: a run of APScheduler costs as much as several starts, and of
+# ten thousand targets one is due every 3 ms.
+GRAIN = 0.01
+# A run that plans the next one is not yet over for APScheduler when that begins, which would let it pass and wait for
+# the safety interval. Runs do not wait for anything, so they never pile up.
+RUNS_AT_ONCE = 3
 HEARTBEAT = 2.0
 JUMP = 1.0
 
@@ -44,7 +50,7 @@ class Ticker:
 
     def start(self) -> None:
         """Begins to tick."""
-        self._scheduler.add_job(self._run, "interval", seconds=SAFETY_INTERVAL, id=DISPATCH)
+        self._scheduler.add_job(self._run, "interval", seconds=SAFETY_INTERVAL, id=DISPATCH, max_instances=RUNS_AT_ONCE)
         self._scheduler.start()
         self._offset = self._clock.now() - self._clock.monotonic()
         self._beat()
@@ -59,7 +65,7 @@ class Ticker:
         if not self._scheduler.running:
             return
         due = self._next_due()
-        pause = SAFETY_INTERVAL if due is None else min(max(0.0, due - self._clock.monotonic()), SAFETY_INTERVAL)
+        pause = SAFETY_INTERVAL if due is None else min(max(GRAIN, due - self._clock.monotonic()), SAFETY_INTERVAL)
         self._scheduler.modify_job(DISPATCH, next_run_time=datetime.now(UTC) + timedelta(seconds=pause))
 
     def stop(self) -> None:

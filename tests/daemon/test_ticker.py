@@ -60,6 +60,27 @@ async def test_what_becomes_due_earlier_is_done_then() -> None:
         ticking.stop()
 
 
+async def test_what_falls_due_in_quick_succession_waits_for_no_safety_interval() -> None:
+    clock = Clock()
+    work = Work(clock)
+    late: list[float] = []
+
+    async def dispatch() -> None:
+        now = clock.monotonic()
+        while work.due is not None and work.due <= now:
+            late.append(now - work.due)
+            work.due += 0.0017
+
+    ticking = Ticker(clock, work.next_due, dispatch)
+    work.due = clock.monotonic()
+    ticking.start()
+    try:
+        await until(lambda: len(late) >= 500, fairly(3.0))
+    finally:
+        ticking.stop()
+    assert sorted(late)[450] < fairly(0.1), "one of ten comes late where the machine is slow, not most of them"
+
+
 async def test_it_looks_once_a_second_also_when_nobody_wakes_it() -> None:
     clock = Clock()
     work = Work(clock)
