@@ -16,6 +16,8 @@ from monitor.core.budget import LoginBudget, later, not_after
 from monitor.core.secret import Secret
 
 VERSION = 1
+# How the ids of our keys begin. A key of another name is never among ours, whoever wrote the journal.
+OUR_KEYS = "tm-"
 MAX_OWNED = 50
 MAX_NUMBER = 1e12
 # The longest back-off, and what the clocks of two replicas may differ without anybody being wrong.
@@ -227,6 +229,8 @@ def load(text: str) -> Journal:
         parts: list[Journal | LoginBudget | Tombstone] = [journal, journal.logins, *journal.tombstones]
         if not all(map(_is_sound, parts)):
             raise ValueError("a value of the wrong type")
+        if not all(key_id.startswith(OUR_KEYS) for key_id in journal.owned):
+            raise ValueError("a key that we did not make")
         return journal
     except JournalError:
         raise

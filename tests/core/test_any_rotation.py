@@ -44,7 +44,8 @@ from tests.core.samples import DAY, NOW
 
 MAX_STEPS_IN_A_ROW = 30
 
-ids = st.sampled_from(["tm-a", "tm-b", "tm-c", "tm-d", "by-hand"])
+OUR_IDS = ["tm-a", "tm-b", "tm-c", "tm-d"]
+ids = st.sampled_from([*OUR_IDS, "by-hand"])
 maybe_ids = st.none() | ids
 tokens = st.none() | ids.map(lambda id_: Secret(f"token of {id_}"))
 moments = st.sampled_from([0.0, NOW - 30 * DAY, NOW - DAY, NOW - 601, NOW - 70, NOW - 10, NOW, NOW + 30, NOW + DAY])
@@ -79,7 +80,7 @@ journals = st.builds(
     not_restarted=st.sampled_from(["", "no"]),
     old_consumers=st.lists(st.text(max_size=5), max_size=2).map(tuple),
     told_at=moments,
-    owned=st.lists(ids, max_size=3, unique=True).map(tuple),
+    owned=st.lists(st.sampled_from(OUR_IDS), max_size=3, unique=True).map(tuple),
     tombstones=st.lists(st.builds(Tombstone, ids, moments), max_size=2).map(tuple),
     current=maybe_ids,
     replaced=maybe_ids,

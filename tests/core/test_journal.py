@@ -14,6 +14,7 @@ from monitor.core.budget import LoginBudget
 from monitor.core.journal import (
     CLOCKS_DIFFER,
     MAX_OWNED,
+    OUR_KEYS,
     Journal,
     JournalError,
     Purpose,
@@ -88,7 +89,7 @@ def test_what_is_written_is_read_back() -> None:
         purpose=st.sampled_from(Purpose),
         reason=st.text(),
         token=st.none() | st.text(min_size=1).map(Secret),
-        owned=st.lists(st.text()).map(tuple),
+        owned=st.lists(st.text().map(OUR_KEYS.__add__)).map(tuple),
         tombstones=st.lists(st.builds(Tombstone, st.text(), st.floats(0, 1e10))).map(tuple),
         error=st.text(),
         retry_at=st.floats(0, 1e10),
@@ -154,6 +155,12 @@ def test_a_damaged_value_is_told_with_what_to_do_and_without_the_token(changes: 
 def test_what_is_no_journal_is_damaged(text: str) -> None:
     with pytest.raises(JournalError, match=r"delete the journal$"):
         load(text)
+
+
+def test_a_journal_with_a_key_that_is_not_ours_is_damaged() -> None:
+    # Who can write a journal would otherwise have any key of the account deleted by us.
+    with pytest.raises(JournalError, match="damaged"):
+        load(dump(replace(FULL, owned=("tm-1", "by-hand"))))
 
 
 @given(st.text(max_size=200) | st.binary(max_size=200).map(lambda raw: raw.decode("latin-1")))

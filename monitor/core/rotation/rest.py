@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from monitor.core.effects import Access, ListKeys, Mint
-from monitor.core.journal import Journal, Purpose, State
+from monitor.core.journal import OUR_KEYS, Journal, Purpose, State
 from monitor.core.policy import renewal_time, why_not, why_rotate
 from monitor.core.rotation.access import delete, list_or_wait, reach
 from monitor.core.rotation.endings import stand_down
@@ -109,7 +109,7 @@ def _begin(s: Situation, purpose: Purpose, reason: str) -> Step:
     reverts, undone = (0, False) if s.demanded else (recent_reverts(s.journal, s.now), _undone(s))
     if reverts + undone >= MAX_REVERTS:
         return stand_down(s, reverts + undone)
-    key_id = f"tm-{s.nonce}"
+    key_id = f"{OUR_KEYS}{s.nonce}"
     if s.journal.knows(key_id):
         return Wait(s.now + RETRY, "an id must be new")
     begun = s.journal.owning(key_id).entering(
