@@ -62,8 +62,9 @@ $(BENCH_STAMP): $(STAMP) requirements/bench.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
 	@touch $@
 
-docs: setup ## Make what is made from code: documents, alert rules, dashboards, the chart's schema and README
+docs: setup ## Make what is made from code: documents, pictures, alert rules, dashboards, the chart's schema and README
 	$(BIN)/python scripts/docs.py
+	$(BIN)/python scripts/architecture.py
 	$(BIN)/python scripts/rules.py
 	$(BIN)/python -m scripts.dashboards
 	$(BIN)/python scripts/chart.py
