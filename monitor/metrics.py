@@ -27,6 +27,7 @@ from prometheus_client import (
     generate_latest,
 )
 
+from monitor.core.replicas import Said
 from monitor.core.report import EFFECTS_THAT_FAIL, STOOD_DOWN, RotationReport, TargetReport
 from monitor.core.status import Kind, Status
 from monitor.core.text import printable
@@ -88,6 +89,11 @@ def _accepted(report: TargetReport) -> Iterable[Sample]:
 def _failures(report: TargetReport) -> Iterable[Sample]:
     failures = report.failures_by_status
     return [((status.value,), float(failures.get(status, 0))) for status in CANNOT_TELL]
+
+
+def _replicas(report: TargetReport) -> Iterable[Sample]:
+    replicas = report.replicas
+    return () if replicas is None or not replicas.voices else [((s.value,), float(replicas.count(s))) for s in Said]
 
 
 def _rotation(samples: Callable[[RotationReport], Iterable[Sample]]) -> Samples:
@@ -213,6 +219,13 @@ METRICS: tuple[Metric, ...] = (
         "Whether the server answers without any credential (1) or not (0); no series until it is known.",
         ("target",),
         of=lambda report: _known(report.anonymous_access),
+    ),
+    Metric(
+        "server_replicas",
+        Type.GAUGE,
+        "Replicas of the Argo CD server by what each answers about the token; only for targets with everyReplica.",
+        ("target", "answer"),
+        of=_replicas,
     ),
     Metric(
         "rotations_total",

@@ -14,6 +14,7 @@ from monitor.core.alert_texts import Outgoing
 from monitor.core.announcement import Announcement
 from monitor.core.delivery import Active, Failed, Receipt
 from monitor.core.effects import Conflict, Consumers, Done, Listed, Minted, Refused, Unknown
+from monitor.core.endpoint_slices import Behind
 from monitor.core.model import Answer
 from monitor.core.questions import Question
 from monitor.core.secret import Secret
@@ -36,6 +37,19 @@ class ArgoCD(Protocol):
 
     async def ask(self, question: Question, token: Secret, *, fresh: bool = False) -> Answer:
         """Puts one question with `token`. `fresh`: over a connection made for it."""
+        ...
+
+
+class ServiceReplicas(Protocol):
+    """The replicas behind one Service. Answers at once, from what is known."""
+
+    @property
+    def service(self) -> str:
+        """`NAMESPACE/NAME`."""
+        ...
+
+    def look(self) -> Behind:
+        """Who answers for the Service now; `problem` says why that is not known, and what to do."""
         ...
 
 

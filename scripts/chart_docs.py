@@ -59,6 +59,7 @@ One Role in each namespace where something is read or written, and nothing in th
 | Pods; Deployments and the like | list; get or list | the target has `consumers` |
 | the workloads of `consumers`, by name where they have one | patch | `consumers.restartConsumers: true` |
 | ConfigMap `argocd-cm` and Secret `argocd-secret` of Argo CD, by name | list, watch (of the Secret only the metadata) | the target has `watchArgoCD` |
+| EndpointSlices of any name in the namespace of Argo CD's Service (their names are made by Kubernetes) | list, watch | the target has `everyReplica` |
 | ConfigMaps or Secrets of any name in the namespaces of `config.discovery.kubernetes` | list, watch | it is there |
 | Secrets of any name | create | `rbac.allowCreate: true` |
 

@@ -70,6 +70,31 @@ class Address:
         return (len(labels) == 1 and ":" not in host) or labels[2:3] == ["svc"] or host.endswith(".cluster.local")
 
 
+@dataclass(frozen=True, slots=True)
+class ServiceName:
+    """A Service of Kubernetes. namespace: None where the address names none."""
+
+    name: str
+    namespace: str | None = None
+
+
+def service_of(svc: str | None, url: str | None) -> ServiceName | None:
+    """The Service that an address (one of the two) leads to; None where it is none, or none by its looks."""
+    if svc is not None:
+        labels = svc.rstrip(".").split(".")
+        return ServiceName(labels[0], labels[1] if len(labels) > 1 else None)
+    if url is None:
+        return None
+    try:
+        found = of_url(url)
+    except AddressError:
+        return None
+    labels = found.host.rstrip(".").split(".")
+    if not found.is_cluster_internal or found.is_loopback or len(labels) == 2:
+        return None
+    return ServiceName(labels[0], labels[1] if len(labels) > 1 else None)
+
+
 def of_service(svc: str, port: int = 80, rootpath: str = "") -> Address:
     """The address of a Service, as Codefresh's chart builds it."""
     return Address("http", service_name(svc), port, normal_rootpath(rootpath))

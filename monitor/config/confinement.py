@@ -29,6 +29,10 @@ def confined(
     if watched is not None and watched.namespace not in (namespace, *allowed.namespaces):
         said = f"is neither {namespace} nor another namespace in which targets are looked for"
         yield ("watchArgoCD", "namespace"), said, "leave watchArgoCD out, or have it added to discovery.kubernetes"
+    service = resolved.service
+    if service is not None and service.namespace not in (namespace, *allowed.namespaces):
+        said = f"is true for a Service that is neither in {namespace} nor where targets are looked for"
+        yield ("everyReplica",), said, "leave everyReplica out, or have the namespace added to discovery.kubernetes"
     if resolved.rotation is not None:
         said = "has its key replaced, which the configuration does not allow for targets found in Kubernetes"
         if not allowed.allow_rotation:

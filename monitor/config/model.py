@@ -317,6 +317,9 @@ class Target(Section):
         tuple[Annotated[str, fields.PERMISSION], ...], Field(max_length=MAX_PERMISSIONS)
     ] = ()
     """What the consumer needs, as RESOURCE/ACTION/OBJECT; asked of Argo CD (can-i) with the token."""
+    every_replica: Annotated[bool, fields.TRUTH] = False
+    """Ask each replica behind the Service, too: told where they disagree. For an address that is a Service's: server.svc,
+    or a url like https://argocd-server.argocd.svc."""
     # An alias of its own: word by word the name would become watchArgoCd.
     watch_argocd: WatchArgoCD | None = Field(default=None, alias="watchArgoCD")
     """Look at the token as soon as ConfigMap argocd-cm or Secret argocd-secret changes; `{}` where its namespace follows.

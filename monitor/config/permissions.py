@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from monitor.config.settings import InSecret, RotationSettings, Settings, TargetSettings
 from monitor.core.argocd_objects import Part
+from monitor.core.endpoint_slices import GROUP, PLURAL
 from monitor.core.permissions import APPS, COORDINATION, CORE, EVENTS, Permission
 
 RESOURCES = {"Deployment": "deployments", "StatefulSet": "statefulsets", "DaemonSet": "daemonsets"}
@@ -80,10 +81,19 @@ def _of_installation(namespace: str | None) -> Iterator[Permission]:
         yield Permission(namespace, CORE, resource, ("list", "watch"), part.value, why, optional=True)
 
 
+def _of_replicas(namespace: str | None) -> Iterator[Permission]:
+    why = (
+        "every replica of argocd-server is asked; it cannot be limited to names; without it, only the Service is asked"
+    )
+    yield Permission(namespace, GROUP, PLURAL, ("list", "watch"), None, why, optional=True)
+
+
 def _of_target(target: TargetSettings, *, events: bool) -> Iterator[Permission]:
     token, password, rotation = target.token_source, target.password_source, target.rotation
     if target.installation is not None:
         yield from _of_installation(target.installation.namespace)
+    if target.service is not None:
+        yield from _of_replicas(target.service.namespace)
     if isinstance(token, InSecret):
         yield from _read(token, "token")
         if events:

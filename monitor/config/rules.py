@@ -11,7 +11,7 @@ import posixpath
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from monitor.config import durations
+from monitor.config import address, durations
 from monitor.config.model import Consumers, Document, Rotation
 from monitor.config.problems import Path, shown
 from monitor.config.settings import InClear, InFile, Settings, Source
@@ -45,6 +45,7 @@ def between_keys(document: Any) -> Iterator[Finding]:
                 "give each target its own name",
             )
         yield from _address(target, path)
+        yield from _every_replica(target, path)
         yield from _renewal(target, path)
         yield from _patience(target, path)
         if target.get("interval") is not None or target.get("accountInterval") is not None:
@@ -74,6 +75,21 @@ def _address(target: Mapping[str, Any], path: Path) -> Iterator[Finding]:
         for key in ("port", "rootpath"):
             if given.get(key) not in (None, ""):
                 yield ((*path, "server", key), f"{key} goes with svc, not with url", "put it into the url")
+
+
+def _every_replica(target: Mapping[str, Any], path: Path) -> Iterator[Finding]:
+    server = target.get("server")
+    given = server if isinstance(server, Mapping) else {}
+    url = given.get("url") or target.get("url")
+    if target.get("everyReplica") is not True or given.get("svc") or not isinstance(url, str):
+        return
+    if address.service_of(None, url) is None:
+        said = "is true, and the url is not that of a Service in this cluster, whose replicas could be found"
+        yield (
+            (*path, "everyReplica"),
+            said,
+            "write the address as server.svc or https://NAME.NAMESPACE.svc, or remove it",
+        )
 
 
 def between_targets(settings: Settings) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal, cast
 
 from monitor.config import address, discovery, model, sections, telling
-from monitor.config.address import Address
+from monitor.config.address import Address, ServiceName
 from monitor.core.alerts import RUNBOOKS, Thresholds
 from monitor.core.model import Mode
 from monitor.core.secret import Secret
@@ -122,6 +122,7 @@ class TargetSettings:
     token_source: where the consumers' token is read; in password mode also where the minted key is kept.
     installation: where to see what changes inside Argo CD; None where that is not watched.
     kept_away: no connection is made to this machine itself, whatever the name of the server resolves to.
+    service: the Service whose replicas are asked each for itself; None where they are not.
     unused_in_clear, without_effect: keys of the file that were given and do nothing, for the warnings.
     """
 
@@ -144,6 +145,7 @@ class TargetSettings:
     rotation: RotationSettings | None = None
     installation: InstallationSettings | None = None
     kept_away: bool = False
+    service: ServiceName | None = None
 
     @property
     def journal_name(self) -> str:
@@ -360,6 +362,7 @@ def resolve_target(target: model.Target, defaults: model.Document | Settings) ->
         else tuple(key for key in ("rotation", "consumers") if key in target.model_fields_set),
         rotation=_rotation(target) if rotates and target.rotation.enabled else None,
         installation=_installation(target, namespace),
+        service=_service(target) if target.every_replica else None,
     )
 
 
@@ -384,6 +387,10 @@ def _installation(target: model.Target, namespace: str | None) -> InstallationSe
     # `argocd-server.argocd`, `argocd-server.argocd.svc.cluster.local`
     of_service = (target.server.svc or "").split(".")[1:2]
     return InstallationSettings(target.watch_argocd.namespace or (of_service[0] if of_service else namespace))
+
+
+def _service(target: model.Target) -> ServiceName | None:
+    return address.service_of(target.server.svc, target.server.url or target.url)
 
 
 def _address(target: model.Target) -> Address:

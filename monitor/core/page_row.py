@@ -17,6 +17,7 @@ from monitor.core.alerts import AlertName
 from monitor.core.journal import State
 from monitor.core.moments import relative, span
 from monitor.core.page import Standing
+from monitor.core.replicas import in_words
 from monitor.core.report import RotationReport, TargetReport, rfc3339
 from monitor.core.status import Kind, Status
 from monitor.core.text import printable
@@ -233,6 +234,9 @@ def _facts(report: TargetReport, now: float) -> list[Fact]:
         facts.append(Fact("Expires", at=_moment(verdict.expires_at, now)))
     elif verdict.accepted:
         facts.append(Fact("Expires", "never"))
+    if report.replicas is not None:
+        split = report.replicas.split_since
+        facts.append(Fact("Replicas", _line(in_words(report.replicas)), _moment(split, now) if split else None))
     facts.append(Fact("Since", at=_moment(report.since, now)))
     if report.verified_at is not None:
         facts.append(Fact("Last verified", at=_moment(report.verified_at, now)))

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from monitor.core.effects import EFFECTS
 from monitor.core.journal import State
 from monitor.core.model import Mode, Verdict
+from monitor.core.replicas import ReplicasReport, Said
 from monitor.core.status import Kind, Status
 from monitor.core.text import printable
 
@@ -61,7 +62,7 @@ class TargetReport:
 
     told: the last verdict that could tell. problem: what is wrong with the credential's source, if anything
     (an old value may be in use). failures_by_status: checks that could not tell, counted by status. history: what the
-    last checks found, as `core.history` has it.
+    last checks found, as `core.history` has it. replicas: of the server, where each of them is asked.
     """
 
     name: str
@@ -79,6 +80,7 @@ class TargetReport:
     failures_by_status: Mapping[Status, int] = field(default_factory=dict)
     rotation: RotationReport | None = None
     history: bytes = b""
+    replicas: ReplicasReport | None = None
 
     @property
     def verified_at(self) -> float | None:
@@ -128,6 +130,28 @@ def status_json(report: TargetReport, now: float) -> dict[str, object]:
         "interval_seconds": report.interval,
         "checks": report.checks,
         "rotation": rotation_json(report.rotation) if report.rotation else None,
+        "replicas": replicas_json(report.replicas) if report.replicas else None,
+    }
+
+
+def replicas_json(replicas: ReplicasReport) -> dict[str, object]:
+    """What each replica of a target's server says, as `/status` shows it."""
+    return {
+        "service": replicas.service,
+        "ready": replicas.total,
+        **{said.value: replicas.count(said) for said in Said},
+        "split_since": rfc3339(replicas.split_since),
+        "split_stays": replicas.stays,
+        "problem": replicas.problem or None,
+        "each": [
+            {
+                "name": voice.replica.name or None,
+                "address": voice.replica.host,
+                "answer": voice.said.value,
+                "why": voice.why or None,
+            }
+            for voice in replicas.voices
+        ],
     }
 
 

@@ -7,16 +7,25 @@ from monitor.adapters.argocd.connections import Connections
 from monitor.adapters.argocd.keys import ArgoCDKeys
 from monitor.adapters.argocd.tls import TlsContexts, Trust
 from monitor.adapters.files import FileSource, PlainSource
+from monitor.adapters.kubernetes.endpoint_watch import EndpointWatch, Place, WatchedService
 from monitor.adapters.kubernetes.secrets import KubernetesSecretSource, SecretReader
 from monitor.config.settings import InClear, InFile, InSecret, Source, TargetSettings
+from monitor.core.endpoint_slices import Replica
 from monitor.core.model import Expectation
-from monitor.ports import Clock, CredentialSource
+from monitor.ports import ArgoCD, Clock, CredentialSource
 from monitor.services.checker import Checker
+from monitor.services.every_replica import EveryReplica
 from monitor.services.fleet import Target
+
+# A replica is near, and the check waits for it: one that takes longer counts as one that cannot be asked.
+REPLICA_TIMEOUT = 3.0
 
 
 class Assembly:
-    """Builds targets over what the process shares: connections (`distant`: never to this machine), TLS contexts, Secrets."""
+    """Builds targets over what the process shares: connections (`distant`: never to this machine), TLS contexts, Secrets.
+
+    endpoints: the watch on the replicas of Services; None where only Services are asked (commands).
+    """
 
     def __init__(
         self,
@@ -25,12 +34,14 @@ class Assembly:
         contexts: TlsContexts,
         clock: Clock,
         secrets: SecretReader,
+        endpoints: EndpointWatch | None = None,
     ) -> None:
         self._connections = connections
         self._distant = distant
         self._contexts = contexts
         self._clock = clock
         self._secrets = secrets
+        self._endpoints = endpoints
 
     @property
     def clock(self) -> Clock:
@@ -51,6 +62,7 @@ class Assembly:
             password_at=str(settings.password_source) if settings.rotation and settings.password_source else "",
         )
         client = ArgoCDClient(endpoint_of(settings), self.connections(settings), self._contexts, self._clock)
+        checker = Checker(client, source, expected, self._clock)
         return Target(
             name=settings.name,
             server=settings.address.url,
@@ -58,9 +70,30 @@ class Assembly:
             interval=settings.interval,
             account_interval=settings.account_interval,
             timeout=settings.timeout,
-            checker=Checker(client, source, expected, self._clock),
+            checker=checker,
             settings=settings,
+            every_replica=self._every_replica(settings, checker, source, expected),
         )
+
+    def _every_replica(
+        self, settings: TargetSettings, checker: Checker, source: CredentialSource, expected: Expectation
+    ) -> EveryReplica | None:
+        service = settings.service
+        if service is None or self._endpoints is None:
+            return None
+
+        connections = self.connections(settings)
+
+        def connect(replica: Replica) -> ArgoCD:
+            return ArgoCDClient(replica_of(settings, replica), connections, self._contexts, self._clock)
+
+        def through(argocd: ArgoCD) -> Checker:
+            return Checker(argocd, source, expected, self._clock)
+
+        address = settings.address
+        place = Place(service.namespace, service.name)
+        replicas = WatchedService(self._endpoints, place, address.scheme, address.port)
+        return EveryReplica(settings.name, checker, source, replicas, connect, through, self._clock)
 
     def keys(self, settings: TargetSettings) -> ArgoCDKeys:
         """The keys of accounts of a target's server."""
@@ -88,6 +121,18 @@ def endpoint_of(settings: TargetSettings) -> Endpoint:
         trust=trust_of(settings),
         server_name=settings.tls.server_name,
         timeout=settings.timeout,
+    )
+
+
+def replica_of(settings: TargetSettings, replica: Replica) -> Endpoint:
+    """One replica of a target's server: it is spoken to as the Service is, so that its certificate fits."""
+    address = settings.address
+    return Endpoint(
+        base=f"{address.scheme}://{replica.host}{address.rootpath}",
+        trust=trust_of(settings),
+        server_name=settings.tls.server_name or address.host,
+        timeout=min(settings.timeout, REPLICA_TIMEOUT),
+        host=address.origin.partition("://")[2],
     )
 
 

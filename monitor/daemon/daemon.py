@@ -201,6 +201,7 @@ class Daemon:
             self._by_secret = by_secret(settings)
             self._shared.watch.set_wanted(place for target in settings.targets for place in secrets_of(target))
             self._shared.watch.start()
+        self._shared.follow_services(settings.targets)
         self._inside.set_targets(settings.targets)
         self._settings = settings
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 
 from monitor.adapters.argocd.tls import TlsContexts
+from monitor.adapters.kubernetes.endpoint_watch import EndpointWatch, Place
 from monitor.adapters.kubernetes.secret_watch import SecretWatch
 from monitor.adapters.kubernetes.secrets import SecretReader
 from monitor.config.settings import Settings, TargetSettings
@@ -35,8 +36,11 @@ class Shared:
         self.contexts = TlsContexts()
         self.kubernetes = platform.kubernetes(settings.kubernetes, self.clock)
         self.watch = SecretWatch(self.kubernetes, on_secret, platform.chance) if on_secret else None
+        self.endpoints = EndpointWatch(self.kubernetes, platform.chance) if on_secret else None
         self.secrets = SecretReader(self.kubernetes, self.watch)
-        self.assembly = Assembly(self.connections, self.distant, self.contexts, self.clock, self.secrets)
+        self.assembly = Assembly(
+            self.connections, self.distant, self.contexts, self.clock, self.secrets, self.endpoints
+        )
         self.rotating = RotatorAssembly(self.assembly, self.kubernetes, settings, platform)
 
     async def __aenter__(self) -> Shared:
@@ -49,9 +53,18 @@ class Shared:
         """Ends the watches, and closes every connection."""
         if self.watch is not None:
             await self.watch.close()
+        if self.endpoints is not None:
+            await self.endpoints.close()
         await self.connections.close()
         await self.distant.close()
         await self.kubernetes.close()
+
+    def follow_services(self, targets: Iterable[TargetSettings]) -> None:
+        """Makes the Services of these targets the ones whose replicas are known."""
+        if self.endpoints is not None:
+            services = (target.service for target in targets)
+            self.endpoints.set_wanted(Place(found.namespace, found.name) for found in services if found is not None)
+            self.endpoints.start()
 
     def target(self, settings: TargetSettings) -> Target:
         """One target, to be checked."""

@@ -10,6 +10,7 @@ from monitor.core.classify import classify, unsent
 from monitor.core.credential import Unsendable, control_of, inspect
 from monitor.core.model import Answer, Expectation, Observation, Verdict
 from monitor.core.questions import Question, Topic, next_question
+from monitor.core.replicas import ReplicasReport
 from monitor.core.secret import Secret
 from monitor.core.status import Status
 from monitor.ports import ArgoCD, Clock, Credential, CredentialSource
@@ -29,6 +30,7 @@ class Checked:
     fingerprint: of the token that was judged (None: there was none). problem: of its source.
     proven: whether the control was seen refused in this check. owes_proof: the next check must see to it.
     permissions: the answers about permissions, to be carried into the checks that do not ask again.
+    replicas: what each replica of the server says, where they are asked (`services.every_replica`).
     """
 
     verdict: Verdict
@@ -37,6 +39,7 @@ class Checked:
     proven: bool = False
     owes_proof: bool = False
     permissions: tuple[Answer, ...] = ()
+    replicas: ReplicasReport | None = None
 
 
 class Checker:

@@ -253,7 +253,7 @@ def _uses_kubernetes(patient: Patient) -> bool:
     rotation = settings.rotation
     consumers = rotation is not None and (rotation.codefresh or bool(rotation.workloads))
     password = settings.password_source if rotation is not None else None
-    if consumers or settings.installation is not None:
+    if consumers or settings.installation is not None or settings.service is not None:
         return True
     return any(isinstance(source, InSecret) for source in (settings.token_source, password))
 

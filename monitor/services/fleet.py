@@ -24,6 +24,7 @@ from monitor.core.status import Kind, Status
 from monitor.core.tracking import Track, advance, begin
 from monitor.ports import Clock
 from monitor.services.checker import Checked, Checker
+from monitor.services.every_replica import EveryReplica
 from monitor.services.rotator import Sight
 
 log = structlog.get_logger(__name__)
@@ -33,7 +34,10 @@ MAX_STARTS_PER_DISPATCH = 500
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A target as the fleet runs it. Intervals in seconds. `settings` tells an unchanged target from a changed one."""
+    """A target as the fleet runs it. Intervals in seconds. `settings` tells an unchanged target from a changed one.
+
+    every_replica: checks it instead of `checker`, where each replica of its server is asked.
+    """
 
     name: str
     server: str
@@ -43,6 +47,7 @@ class Target:
     timeout: float
     checker: Checker
     settings: object = None
+    every_replica: EveryReplica | None = None
 
 
 class Listener(Protocol):
@@ -252,7 +257,8 @@ class Fleet:
         now = self._clock.monotonic()
         target, track = runtime.target, runtime.track
         full = runtime.full_at is None or now - runtime.full_at >= target.account_interval or track.suspect
-        result = await target.checker.check(full=full, fresh=track.suspect, last=runtime.last)
+        checker = target.every_replica or target.checker
+        result = await checker.check(full=full, fresh=track.suspect, last=runtime.last)
         if result.proven and runtime.changed_at <= now:
             runtime.full_at = now
         elif full:
@@ -287,6 +293,10 @@ class Fleet:
 
 def _report(runtime: _Runtime) -> TargetReport:
     target, track = runtime.target, runtime.track
+    replicas = runtime.last.replicas if runtime.last is not None else None
+    problem = runtime.problem
+    if replicas is not None and replicas.problem:
+        problem = "; ".join(part for part in (problem, replicas.problem) if part)
     shown = track.shown
     if shown.account is None and target.expected.account:
         shown = replace(shown, account=target.expected.account)
@@ -300,9 +310,10 @@ def _report(runtime: _Runtime) -> TargetReport:
         verdict=shown,
         since=track.since,
         told=track.told,
-        problem=runtime.problem,
+        problem=problem,
         anonymous_access=track.anonymous_access,
         checks=runtime.checks,
         failures_by_status=dict(runtime.failures),
         history=runtime.history,
+        replicas=replicas,
     )

@@ -33,19 +33,26 @@ class Fault(StrEnum):
 
 
 class Front:
-    """The installation as a client meets it: answers of the state, or of the present `fault`."""
+    """The installation as a client meets it: answers of the state, or of the present `fault`.
 
-    def __init__(self, state: ArgoCDState, fault: Fault | None = None) -> None:
+    replica: the one that answers here, as at the address of its pod; None for the Service, which leads to any of them.
+    """
+
+    def __init__(self, state: ArgoCDState, fault: Fault | None = None, *, replica: int | None = None) -> None:
         self.state = state
         self.fault = fault
+        self.replica = replica
         self.retry_after = "30"
         self.location = "https://sso.example.com/login"
         self._cache: dict[tuple[str, str], Response] = {}
 
     def __call__(self, request: Request) -> Response:
         if self.fault is None:
-            return handle(self.state, request)
+            return self._handle(request)
         return _FAULTS[self.fault](self, request)
+
+    def _handle(self, request: Request) -> Response:
+        return handle(self.state, request, self.replica)
 
     def forget(self) -> None:
         """Empties the cache of the caching proxy."""
@@ -53,10 +60,10 @@ class Front:
 
     def _cached(self, request: Request) -> Response:
         if request.method != "GET":
-            return handle(self.state, request)
+            return self._handle(request)
         place = (request.method, request.target)
         if place not in self._cache:
-            answer = handle(self.state, request)
+            answer = self._handle(request)
             if answer.status != 200 or len(self._cache) >= CACHE_ENTRIES:
                 return answer
             self._cache[place] = answer
@@ -64,7 +71,7 @@ class Front:
 
     def _stripped(self, request: Request) -> Response:
         headers = {name: value for name, value in request.headers.items() if name != "authorization"}
-        return handle(self.state, replace(request, headers=headers))
+        return self._handle(replace(request, headers=headers))
 
     def _throttled(self, request: Request) -> Response:
         del request

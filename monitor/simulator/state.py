@@ -1,7 +1,8 @@
 """The state of a simulated Argo CD installation, and the levers that break it. No sockets, no threads, no sleep.
 
 One history of settings is shared by all replicas; replica k sees a change `replica_lags[k]` seconds after it was made
-(the one that made it sees it at once, as Argo CD resyncs after its own write). Counters of failed logins belong to a
+(the one that made it sees it at once, as Argo CD resyncs after its own write). One that was told to `stick` follows no changes
+until it writes itself, is restarted or let go (`unstick`): its watch on Kubernetes is dead. Counters of failed logins belong to a
 replica; ended sessions are known to all (Redis). Time and randomness come from outside, so a run can be repeated.
 """
 
@@ -86,6 +87,7 @@ class ArgoCDState:
         self._random = random.Random(seed)  # noqa: S311 - repeatable on purpose; it protects nothing
         self._new_id = new_id or self._random_uuid
         self._lags = tuple(replica_lags)
+        self._stuck: dict[int, Settings] = {}
         self._choose_replica = choose_replica or self._any_replica
         self._login_seconds = login_seconds
         self._ended_sessions: dict[str, float] = {}
@@ -107,6 +109,8 @@ class ArgoCDState:
 
     def seen_by(self, replica: int) -> Settings:
         """The settings as that replica knows them now."""
+        if replica in self._stuck:
+            return self._stuck[replica]
         if self._lags[replica] <= 0:
             return self.settings
         known_until = self.clock() - self._lags[replica]
@@ -116,6 +120,19 @@ class ArgoCDState:
             if version.at <= known_until or version.by == replica
         )
         return next(seen, self._history[0].settings)  # the oldest, should the clock have been put back
+
+    @property
+    def replicas(self) -> int:
+        """How many there are."""
+        return len(self._lags)
+
+    def stick(self, replica: int) -> None:
+        """From now on this replica sees no change of anybody else's."""
+        self._stuck[replica] = self.seen_by(replica)
+
+    def unstick(self, replica: int) -> None:
+        """It has caught up, or its pod was replaced."""
+        self._stuck.pop(replica, None)
 
     def restarting(self) -> bool:
         """Whether nothing listens at present."""
@@ -265,6 +282,7 @@ class ArgoCDState:
         """Nothing listens for `outage` seconds; the counters of failed logins are gone."""
         self._restarting_until = self.clock() + outage
         self.gates = tuple(LoginGate() for _ in self._lags)
+        self._stuck.clear()
 
     def set_anonymous(self, role: Role | None) -> None:
         """`users.anonymous.enabled`, and what those without a valid token may do then; None switches it off."""
@@ -297,6 +315,8 @@ class ArgoCDState:
 
     def _change(self, settings: Settings, replica: int | None = None) -> None:
         now = self.clock()
+        if replica is not None:
+            self._stuck.pop(replica, None)  # SettingsManager.ResyncInformers after each write of its own
         self._history.append(_Version(now, replica, settings))
         known_to_all = now - max(self._lags)
         while len(self._history) > 1 and self._history[1].at <= known_to_all:

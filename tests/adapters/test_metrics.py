@@ -9,8 +9,10 @@ from dataclasses import dataclass, replace
 
 import pytest
 from monitor import metrics as declared
+from monitor.core.endpoint_slices import Replica
 from monitor.core.journal import State
 from monitor.core.model import Mode, Verdict
+from monitor.core.replicas import ReplicasReport, Said, Voice
 from monitor.core.report import EFFECTS_THAT_FAIL, RotationReport, TargetReport
 from monitor.core.status import Kind, Status
 from monitor.metrics import METRICS, Metrics, Type, target_lines
@@ -37,6 +39,7 @@ PROMISED = {
     "schedule_lateness_seconds": set(),
     "config_last_reload_successful": set(),
     "discovery_errors": {"source"},
+    "server_replicas": {"target", "answer"},
     "rotations_total": {"target"},
     "rotation_failures_total": {"target", "reason"},
     "rotation_consecutive_failures": {"target"},
@@ -207,6 +210,15 @@ def test_a_token_that_never_expires_has_no_expiration():
 
 def test_anonymous_access_is_told_when_it_is_known():
     assert of(replace(REPORT, anonymous_access=True))["anonymous_access"] == {(): 1}
+
+
+def test_replicas_are_counted_by_their_answer_where_they_are_asked():
+    said = (Said.ACCEPTED, Said.ACCEPTED, Said.REFUSED)
+    voices = tuple(Voice(Replica(f"pod-{n}", f"10.0.0.{n}", 8080), one) for n, one in enumerate(said))
+    found = of(replace(REPORT, replicas=ReplicasReport("argocd/argocd-server", voices, 3)))
+    assert found["server_replicas"] == {("accepted",): 2, ("refused",): 1, ("unknown",): 0}
+    assert "server_replicas" not in of(REPORT)
+    assert "server_replicas" not in of(replace(REPORT, replicas=ReplicasReport("argocd/argocd-server")))
 
 
 def test_a_target_that_is_gone_leaves_no_series(metrics):

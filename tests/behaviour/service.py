@@ -198,9 +198,11 @@ class Outside:
 
 
 @asynccontextmanager
-async def outside(folder: Path, *, login_seconds: tuple[float, float] = (0.0, 0.0)) -> AsyncIterator[Outside]:
+async def outside(
+    folder: Path, *, login_seconds: tuple[float, float] = (0.0, 0.0), replica_lags: tuple[float, ...] = (0.0,)
+) -> AsyncIterator[Outside]:
     """Argo CD with an account, Kubernetes with its password in a Secret. No service may leave a task behind."""
-    argocd = Recording(clock=time.time, login_seconds=login_seconds)
+    argocd = Recording(clock=time.time, login_seconds=login_seconds, replica_lags=replica_lags)
     argocd.create_account(ACCOUNT, password=PASSWORD, role=Role.READONLY)
     front, cluster = Door(argocd), ClusterState(SystemClock())
     kubectl.put_secret(cluster, NAMESPACE, PASSWORD_SECRET, {PASSWORD_KEY: PASSWORD})

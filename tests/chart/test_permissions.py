@@ -28,6 +28,7 @@ INSIDE = {
     for resource, name in (("configmaps", "argocd-cm"), ("secrets", "argocd-secret"))
     for verb in ("list", "watch")
 }
+REPLICAS = {("endpointslices.discovery.k8s.io", "*", verb) for verb in ("list", "watch")}
 SEEN = {("pods", "*", "list")}
 FOUND = {("deployments.apps", "*", "list")}
 
@@ -117,6 +118,14 @@ FOUND = {("deployments.apps", "*", "list")}
             id="inside of Argo CD, by name and without get",
         ),
         pytest.param(
+            values(TOKEN, everyReplica=True),
+            secret("my-token", *READ) | EVENTS | REPLICAS,
+            id="every replica, of any name",
+        ),
+        pytest.param(
+            values(TOKEN, everyReplica=False), secret("my-token", *READ) | EVENTS, id="every replica, which is not wanted"
+        ),
+        pytest.param(
             values({"type": "token", "tokenFile": "/t"}, {"config": {"discovery": {"kubernetes": {"namespaces": [NAMESPACE]}}}}),
             {("configmaps", "*", verb) for verb in ("list", "watch")} | EVENTS,
             id="discovery in ConfigMaps",
@@ -170,6 +179,26 @@ def test_targets_in_several_namespaces_have_a_role_in_each_for_the_one_service_a
         "labels": None,
     }
     assert one(objects, "Secret")["metadata"]["namespace"] == "team-two"
+
+
+@pytest.mark.parametrize(
+    ("server", "namespace"),
+    [
+        ({"svc": "argocd-server"}, NAMESPACE),
+        ({"svc": "argocd-server.argocd"}, "argocd"),
+        ({"svc": "argocd-server.argocd.svc.cluster.local."}, "argocd"),
+        ({"url": "https://argocd-server"}, NAMESPACE),
+        ({"url": "https://argocd-server.argocd.svc"}, "argocd"),
+        ({"url": "https://argocd-server.argocd.svc.cluster.local:8443/argocd"}, "argocd"),
+    ],
+)
+def test_replicas_are_looked_for_where_argo_cd_s_service_is(server: dict[str, str], namespace: str) -> None:
+    given = values({"type": "token", "tokenFile": "/t"}, everyReplica=True)
+    given["targets"][0]["server"] = server
+    objects = render(given)
+    assert {place for place, *_ in rights(objects)} == {namespace}
+    needed = needed_permissions(settings_of(configuration(objects)))
+    assert rights(objects) == rights(roles(needed, ServiceAccount(NAMESPACE, RELEASE)))
 
 
 def test_the_service_account_is_the_one_of_the_pods() -> None:

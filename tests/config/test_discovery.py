@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from monitor.config.address import ServiceName
 from monitor.config.found import read_target
 from monitor.config.load import load, load_file, settings_of
 from monitor.config.permissions import needed_permissions, permissions_of, shared_permissions
@@ -81,6 +82,25 @@ def test_the_namespace_of_argo_cd_follows_from_the_service_or_is_that_of_the_sec
     assert found.targets[0].installation == InstallationSettings(namespace)
 
 
+@pytest.mark.parametrize(
+    ("server", "service"),
+    [
+        ({"svc": "argocd-server"}, ServiceName("argocd-server")),
+        ({"svc": "argocd-server.argocd", "port": 8080}, ServiceName("argocd-server", "argocd")),
+        ({"svc": "argocd-server.argocd.svc.cluster.local."}, ServiceName("argocd-server", "argocd")),
+        ({"url": "https://argocd-server"}, ServiceName("argocd-server")),
+        ({"url": "https://argocd-server.argocd.svc:8443/argocd"}, ServiceName("argocd-server", "argocd")),
+        ({"url": "https://argocd-server.argocd.svc.cluster.local"}, ServiceName("argocd-server", "argocd")),
+    ],
+)
+def test_the_service_whose_replicas_are_asked_is_the_one_of_the_address(
+    server: dict[str, Any], service: ServiceName
+) -> None:
+    target = {"name": "a", "auth": TARGET["auth"], "server": server}
+    assert settings({**target, "everyReplica": True}).targets[0].service == service
+    assert settings(target).targets[0].service is None, "only where it is wanted"
+
+
 def test_without_servers_the_owner_is_warned() -> None:
     where = {"kubernetes": {"namespaces": ["a"]}}
     assert [notice.path for notice in warnings_of(settings(discovery=where))] == ["discovery.kubernetes.servers"]
@@ -114,6 +134,11 @@ def rows(some: Settings) -> set[tuple[str | None, str, str, str | None, bool]]:
         (one.namespace, ",".join(one.verbs), one.full_resource, one.name, one.optional)
         for one in needed_permissions(some)
     }
+
+
+def test_to_ask_every_replica_takes_the_endpoint_slices_of_a_namespace_and_is_optional() -> None:
+    some = [{**TARGET, "name": name, "url": "https://argocd-server.argocd.svc", "everyReplica": True} for name in "ab"]
+    assert rows(settings(*some)) == {("argocd", "list,watch", "endpointslices.discovery.k8s.io", None, True)}
 
 
 def test_to_watch_argo_cd_takes_its_two_objects_by_name_and_is_optional() -> None:

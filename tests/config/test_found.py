@@ -104,6 +104,16 @@ def test_an_object_without_a_target_says_so() -> None:
     assert in_words(caught.value) == "has no key target.yaml; write one"
 
 
+@pytest.mark.parametrize("service", ["argocd-server", "argocd-server.team-a", "argocd-server.team-b.svc"])
+def test_a_target_found_in_kubernetes_may_have_replicas_asked_where_targets_are_looked_for(service: str) -> None:
+    assert read(f"server: {{svc: {service}}}\neveryReplica: true\n{TOKEN}").service is not None
+
+
+@pytest.mark.parametrize("address", ["server: {svc: argocd-server.argocd}", "url: https://argocd-server"])
+def test_a_target_found_in_kubernetes_has_replicas_asked_nowhere_else(address: str) -> None:
+    assert paths(f"{address}\neveryReplica: true\n{TOKEN}") == ["everyReplica"]
+
+
 def test_of_many_problems_the_first_few_are_shown_on_one_line() -> None:
     with pytest.raises(ConfigurationError) as caught:
         read("\n".join(f"k{number}: 1" for number in range(30)))

@@ -7,7 +7,9 @@ from dataclasses import replace
 
 import pytest
 from monitor.core.claims import MAX_EPOCH
+from monitor.core.endpoint_slices import Replica
 from monitor.core.model import Mode, Verdict
+from monitor.core.replicas import ReplicasReport, Said, Voice
 from monitor.core.report import TargetReport, check_json, health_json, health_line, rfc3339, status_json
 from monitor.core.status import Status
 
@@ -78,9 +80,32 @@ def test_status_json_is_the_check_and_what_is_known_over_time() -> None:
     assert list(found)[:12] == KEYS.split()
     assert list(found)[12:] == [
         "since", "verified_at", "fresh", "healthy", "mode", "credential", "problem", "anonymous_access",
-        "interval_seconds", "checks", "rotation",
+        "interval_seconds", "checks", "rotation", "replicas",
     ]  # fmt: skip
     assert (found["since"], found["problem"], found["mode"]) == (rfc3339(AT - 5), None, "token")
+
+
+def test_status_json_has_each_replica_where_they_are_asked() -> None:
+    assert status_json(report(), AT)["replicas"] is None
+    voices = (
+        Voice(Replica("argocd-server-a", "10.0.0.1", 8080), Said.ACCEPTED),
+        Voice(Replica("", "fd00::1", 8080), Said.UNKNOWN, "no answer"),
+    )
+    found = status_json(replace(report(), replicas=ReplicasReport("argocd/argocd-server", voices, 2, AT, True)), AT)
+    assert found["replicas"] == {
+        "service": "argocd/argocd-server",
+        "ready": 2,
+        "accepted": 1,
+        "refused": 0,
+        "unknown": 1,
+        "split_since": rfc3339(AT),
+        "split_stays": True,
+        "problem": None,
+        "each": [
+            {"name": "argocd-server-a", "address": "10.0.0.1:8080", "answer": "accepted", "why": None},
+            {"name": None, "address": "[fd00::1]:8080", "answer": "unknown", "why": "no answer"},
+        ],
+    }
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,12 @@ from dataclasses import replace
 
 import pytest
 from monitor.core.alerts import AlertName
+from monitor.core.endpoint_slices import Replica
 from monitor.core.journal import State
 from monitor.core.model import DAY
 from monitor.core.page import standing_of
 from monitor.core.page_row import BARS, HEIGHT, MAX_WORDS, Piece, Row, pieces, row
+from monitor.core.replicas import ReplicasReport, Said, Voice
 from monitor.core.report import RotationReport, TargetReport
 from monitor.core.status import Kind, Status
 
@@ -246,6 +248,19 @@ def test_the_details_have_everything_that_is_known_of_a_token():
         "Checks": "51,840, one every 15 s; 12 could not tell",
         "Anonymous access": "off",
     }
+
+
+def test_the_details_say_what_each_replica_says_and_since_when_they_disagree():
+    voices = (
+        Voice(Replica("pod-a", "10.0.0.1", 8080), Said.ACCEPTED),
+        Voice(Replica("pod-b", "10.0.0.2", 8080), Said.REFUSED),
+    )
+    split = ReplicasReport("argocd/argocd-server", voices, 2, split_since=NOW - 60)
+    assert facts(target("a", replicas=split))["Replicas"] == (
+        "2026-11-18 11:05:40 UTC 1 of 2 accepts it, 1 refuses it (pod-b)"
+    )
+    assert facts(target("a", replicas=replace(split, split_since=None)))["Replicas"].startswith("1 of 2 accepts it")
+    assert "Replicas" not in facts(target("a"))
 
 
 # --- runbooks ---------------------------------------------------------------------------------------------------------

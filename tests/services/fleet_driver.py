@@ -49,10 +49,11 @@ class Source:
 
 
 class FakeArgoCD:
-    """The port, over the simulator's answers. `fault`, `hang` and `answer` break it."""
+    """The port, over the simulator's answers. `fault`, `hang` and `answer` break it. replica: who answers, None: any."""
 
-    def __init__(self, state: ArgoCDState) -> None:
+    def __init__(self, state: ArgoCDState, replica: int | None = None) -> None:
         self.state = state
+        self.replica = replica
         self.asked: list[tuple[float, str]] = []
         self.fresh: list[bool] = []
         self.fault: FaultKind | None = None
@@ -68,7 +69,8 @@ class FakeArgoCD:
             return Fault(self.fault)
         if self.answer is not None:
             return self.answer
-        got = handle(self.state, Request("GET", path, {"authorization": f"Bearer {token.reveal()}"}))
+        request = Request("GET", path, {"authorization": f"Bearer {token.reveal()}"})
+        got = handle(self.state, request, self.replica)
         return Reply(got.status, got.body, got.headers.get("content-type", ""))
 
 

@@ -63,6 +63,20 @@ async def test_where_only_a_directory_is_looked_at_nobody_asks_kubernetes() -> N
     assert await permissions(settings_of({"discovery": {"directory": "/etc/targets"}})) == {}
 
 
+async def test_replicas_that_may_not_be_listed_are_worth_a_look_and_no_failure(world: World, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("x")
+    auth = {"type": "token", "tokenFile": str(token)}
+    target = {**world.target(auth), "url": "http://argocd-server.argocd.svc", "everyReplica": True}
+    settings = settings_of({"targets": [target]})
+    for allowed, level in ((("list,watch",), Level.OK), ((), Level.WARN)):
+        rules = (Rule(verbs, "endpointslices", "discovery.k8s.io", ("argocd",)) for verbs in allowed)
+        world.state.access.restrict(USER, *rules)
+        findings = [finding for one in await world.doctor(settings).examine() for finding in one.findings]
+        found = {finding.what: finding for finding in findings if finding.area is Area.PERMISSIONS}
+        assert found["list, watch endpointslices.discovery.k8s.io in argocd"].level is level
+
+
 async def test_a_watch_on_argo_cd_that_is_not_allowed_is_worth_a_look_and_no_failure(
     world: World, tmp_path: Path
 ) -> None:

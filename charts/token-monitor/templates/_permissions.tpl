@@ -43,6 +43,13 @@ token-monitor-journal-{{ .target.name }}
 {{- $all = append $all (dict "namespace" $argocd "group" "" "resource" $resource "name" $name "verbs" (list "list" "watch")) -}}
 {{- end -}}
 {{- end -}}
+{{- if eq (toString $target.everyReplica) "true" -}}
+{{- /* Who answers for its Service. The names of EndpointSlices are made by Kubernetes, so none can be named here. */ -}}
+{{- $server := $target.server | default dict -}}
+{{- $host := $server.svc | default (regexReplaceAll "^[A-Za-z]+://([^/:]*).*$" ($server.url | default $target.url | default "") "${1}") -}}
+{{- $service := index (append (append (splitList "." $host) "") "") 1 | default $kubernetes.namespace | default $root.Release.Namespace -}}
+{{- $all = append $all (dict "namespace" $service "group" "discovery.k8s.io" "resource" "endpointslices" "verbs" (list "list" "watch")) -}}
+{{- end -}}
 {{- if include "token-monitor.rotates" $target -}}
 {{- if $password -}}
 {{- $all = append $all (merge (dict "name" $password.name "verbs" (list "get" "list" "watch")) $secrets) -}}

@@ -33,12 +33,16 @@ USERINFO = "/api/v1/session/userinfo"
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where one Argo CD server is. `base` has no trailing slash and includes the root path; `timeout` in seconds."""
+    """Where one Argo CD server is. `base` has no trailing slash and includes the root path; `timeout` in seconds.
+
+    host: the Host header, where `base` has the address of one of several servers behind a name.
+    """
 
     base: str
     trust: Trust = field(default_factory=Trust)
     server_name: str | None = None
     timeout: float = 10.0
+    host: str | None = None
 
     @property
     def origin(self) -> str:
@@ -99,9 +103,12 @@ class ArgoCDClient:
             context = self._contexts.get(self._endpoint.trust) if url.scheme == "https" else False
         except (OSError, SSLError) as error:
             return Fault(FaultKind.TLS_OTHER, f"the CA or client certificate cannot be used: {type(error).__name__}")
+        headers = {"Authorization": f"Bearer {token.reveal()}"}
+        if self._endpoint.host is not None:
+            headers["Host"] = self._endpoint.host
         async with session.get(
             url,
-            headers={"Authorization": f"Bearer {token.reveal()}"},
+            headers=headers,
             allow_redirects=False,
             ssl=context,
             server_hostname=self._endpoint.server_name,

@@ -1,0 +1,171 @@
+"""Watches the EndpointSlices of Services, and knows the pods that answer for each of them.
+
+One reflector a Service, whatever number of targets it has, and of each slice only addresses and ports stay here. A
+list by label cannot be limited to names, so the permission is for all EndpointSlices of the namespace. Where it lacks,
+or where nothing was heard for long, nobody is asked: an address that is no longer a replica's may be anybody's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from monitor.adapters.kubernetes.following import Following, spread
+from monitor.adapters.kubernetes.reflector import Reflector
+from monitor.cluster import Answer, KubernetesApi
+from monitor.core.endpoint_slices import GROUP, PLURAL, SERVICE_LABEL, Behind, Slice, behind, read_slice
+from monitor.core.watching import DENIED
+
+# Until then it is no trouble that a Service's replicas are not known yet.
+BEGINNING = 30.0
+
+
+class Place(NamedTuple):
+    """A Service. namespace: None for the connection's own."""
+
+    namespace: str | None
+    name: str
+
+
+class _Watched:
+    """One Service: who follows it, and why that is not allowed."""
+
+    __slots__ = ("began", "denied", "following", "place", "reflector")
+
+    def __init__(self, place: Place, began: float) -> None:
+        self.place = place
+        self.began = began
+        self.denied = ""
+        self.reflector: Reflector[Slice] | None = None
+        self.following: Following | None = None
+
+
+class EndpointWatch:
+    """Follows the Services that are wanted, between `start` and `close`."""
+
+    def __init__(self, api: KubernetesApi, chance: Callable[[], float]) -> None:
+        self._api = api
+        self._chance = chance
+        self._watched: dict[Place, _Watched] = {}
+        self._ending: set[asyncio.Task[None]] = set()
+        self._started = False
+
+    async def __aenter__(self) -> EndpointWatch:
+        self.start()
+        return self
+
+    async def __aexit__(self, *failure: object) -> None:
+        await self.close()
+
+    def start(self) -> None:
+        """Begins to follow what is wanted."""
+        self._started = True
+        self._begin()
+
+    async def close(self) -> None:
+        """Ends; waits for what ran."""
+        self._started = False
+        self.set_wanted(())
+        while self._ending:
+            await asyncio.wait(tuple(self._ending))
+
+    def set_wanted(self, places: Iterable[Place]) -> None:
+        """Makes these Services the ones that are followed; those that stay are not disturbed."""
+        wanted = dict.fromkeys(places)
+        for place in self._watched.keys() - wanted.keys():
+            following = self._watched.pop(place).following
+            if following is not None and (task := following.end()) is not None:
+                self._ending.add(task)
+                task.add_done_callback(self._ending.discard)
+        now = self._api.clock.monotonic()
+        self._watched |= {place: _Watched(place, now) for place in wanted if place not in self._watched}
+        if self._started:
+            self._begin()
+
+    def service(self, place: Place) -> str:
+        """`NAMESPACE/NAME`."""
+        return f"{place.namespace or self._api.namespace}/{place.name}"
+
+    def look(self, place: Place, scheme: str, port: int) -> Behind:
+        """Who answers for the Service now, spoken to with `scheme` on its `port`. Without asking."""
+        watched = self._watched.get(place)
+        if watched is None:
+            return Behind((), 0)
+        now = self._api.clock.monotonic()
+        reflector = watched.reflector
+        if reflector is None or not reflector.in_touch(now):
+            return Behind((), 0, self._unknown(watched, now))
+        found = behind(reflector.known.values(), scheme, port)
+        if not found.total and not found.problem:
+            fix = "see that its pods are ready, and write server.svc as NAME.NAMESPACE where it is in another namespace"
+            return Behind((), 0, f"Service {self.service(place)} has no ready replica: {fix}")
+        return found
+
+    def _unknown(self, watched: _Watched, now: float) -> str:
+        said = f"the replicas of Service {self.service(watched.place)} are not known, only the Service is asked"
+        if watched.denied:
+            fix = f"allow list and watch on {PLURAL}.{GROUP} there, as `token-monitor doctor --rbac` prints it"
+            return f"{said} ({watched.denied}): {fix}, or take everyReplica out of the target"
+        if now - watched.began < BEGINNING:
+            return ""
+        return (
+            f"{said}: see that the monitor reaches the Kubernetes API (`token-monitor doctor`), or take everyReplica out of"
+            " the target"
+        )
+
+    def _begin(self) -> None:
+        added = [watched for watched in self._watched.values() if watched.following is None]
+        for watched in added:
+            watched.following = self._following(watched)
+            watched.following.begin(spread(self._chance(), len(added)))
+
+    def _following(self, watched: _Watched) -> Following:
+        def begun() -> Reflector[Slice]:
+            watched.reflector = self._reflector(watched)
+            return watched.reflector
+
+        def ended() -> None:
+            watched.reflector = None
+
+        return Following(self._api, begun, ended, kind="replicas of Service", name=watched.place.name)
+
+    def _reflector(self, watched: _Watched) -> Reflector[Slice]:
+        def listed() -> None:
+            watched.denied = ""
+
+        return Reflector(
+            self._api,
+            f"/apis/{GROUP}/v1/namespaces/{watched.place.namespace or self._api.namespace}/{PLURAL}",
+            read_slice,
+            self._chance,
+            label_selector=f"{SERVICE_LABEL}={watched.place.name}",
+            on_list=listed,
+            on_refused=lambda answer: self._refused(watched, answer),
+        )
+
+    def _refused(self, watched: _Watched, answer: Answer) -> None:
+        """Said in the reports of the targets, and logged there."""
+        if answer.status in DENIED:
+            watched.denied = answer.message or f"HTTP {answer.status}"
+
+
+class WatchedService:
+    """One Service as the targets see it (`monitor.ports.ServiceReplicas`)."""
+
+    __slots__ = ("_place", "_port", "_scheme", "_watch")
+
+    def __init__(self, watch: EndpointWatch, place: Place, scheme: str, port: int) -> None:
+        self._watch = watch
+        self._place = place
+        self._scheme = scheme
+        self._port = port
+
+    @property
+    def service(self) -> str:
+        """`NAMESPACE/NAME`."""
+        return self._watch.service(self._place)
+
+    def look(self) -> Behind:
+        """Who answers for it now."""
+        return self._watch.look(self._place, self._scheme, self._port)
