@@ -22,7 +22,7 @@ from monitor.adapters.argocd.tls import TlsContexts, Trust
 from monitor.adapters.clock import SystemClock
 from monitor.adapters.kubernetes.secret_watch import SecretWatch
 from monitor.adapters.kubernetes.secrets import KubernetesSecretSource, SecretReader
-from monitor.core.model import Expectation
+from monitor.core.model import Expectation, Verdict
 from monitor.core.schedule import phase_of
 from monitor.core.status import Status
 from monitor.daemon.ticker import Ticker
@@ -60,7 +60,7 @@ class Bench:
     def __init__(self, product: Product, base: str, regime: Regime, *, full: bool) -> None:
         self._clock = product.clock
         self._metrics = Metrics(CollectorRegistry(), "bench")
-        self._reactions = Reactions(self._metrics, self._report, lambda name: None, _Leader())
+        self._reactions = Reactions(self._metrics, self._shown, lambda name: None, _Leader())
         self._fleet = Fleet(product.clock, random.SystemRandom().random, self, self._wake)
         self._ticker: Ticker | None = None
         self._good = self._done = self._all = self._awaited = 0
@@ -107,8 +107,8 @@ class Bench:
         if self._done >= self._awaited:
             self._reached.set()
 
-    def _report(self, name: str) -> Any:
-        return self._fleet.report(name)
+    def _shown(self, name: str) -> Verdict | None:
+        return self._fleet.shown(name)
 
     def _wake(self) -> None:
         if self._ticker is not None:

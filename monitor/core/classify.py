@@ -111,7 +111,7 @@ def token_is_accepted(seen: Observation, expected: Expectation, now: float) -> F
             "Correct `requiredPermissions`: RESOURCE/ACTION/OBJECT in the words that the server's answer lists.",
         )
     expires_at = _expiry(seen)
-    if expires_at is not None and expires_at - now <= _told_within(seen, expires_at, expected):
+    if expires_at is not None and expires_at - now <= told_within(seen, expires_at, expected):
         return Finding(Status.EXPIRING, f"the token works and expires in {_span(expires_at - now)}")
     return Finding(Status.VALID, f"Argo CD accepts the token as account {named}")
 
@@ -345,7 +345,7 @@ def _no_answer(answer: Answer, expected: Expectation, prefix: str) -> Finding:
     return Finding(Status.NOT_ARGOCD, f"{prefix}the answer is {what}, not one of Argo CD's API (HTTP {code})")
 
 
-def _told_within(seen: Observation, expires_at: float, expected: Expectation) -> float:
+def told_within(seen: Observation, expires_at: float, expected: Expectation) -> float:
     """Seconds before its end from which a token counts as expiring. One that the monitor renews: when that is late."""
     if not expected.renewed:
         return expected.expiring_within

@@ -25,6 +25,7 @@ from monitor.config.problems import ConfigurationError
 from monitor.config.settings import InFile, InSecret, Settings, TargetSettings
 from monitor.config.warnings import warnings_of
 from monitor.core.alert_conditions import UNREAD
+from monitor.core.model import Verdict
 from monitor.core.report import TargetReport
 from monitor.daemon.assembly import trust_of
 from monitor.daemon.discovering import Discovering
@@ -77,7 +78,7 @@ class Daemon:
         self._shared = Shared(settings, platform, self._secret_changed)
         self._leading = Leading(settings, self._shared.kubernetes, platform)
         self.metrics = Metrics(CollectorRegistry(), __version__)
-        self._reactions = Reactions(self.metrics, self._report_of_checks, self._wake_rotation, self._leading)
+        self._reactions = Reactions(self.metrics, self._shown, self._wake_rotation, self._leading)
         self.fleet = Fleet(self._clock, platform.chance, self._reactions, self._wake)
         self.rotations = Rotations(self._clock, self.fleet.sight, self._leading.leads)
         self._discovering = Discovering(settings, self._shared.kubernetes, self._clock, self.metrics, platform.chance)
@@ -234,8 +235,8 @@ class Daemon:
             self.fleet.changed(target)  # a refusal has its reason: the second look comes soon
             self._wake_rotation(target)
 
-    def _report_of_checks(self, name: str) -> TargetReport | None:
-        return self.fleet.report(name)
+    def _shown(self, name: str) -> Verdict | None:
+        return self.fleet.shown(name)
 
     def _wake_rotation(self, name: str) -> None:
         self.rotations.wake(name)

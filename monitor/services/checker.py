@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from monitor.core.answers import read_userinfo
-from monitor.core.claims import has_token_shape, read_claims
+from monitor.core.claims import Claims, has_token_shape, read_claims
 from monitor.core.classify import classify, unsent
 from monitor.core.credential import Unsendable, control_of, inspect
 from monitor.core.model import Answer, Expectation, Observation, Verdict
@@ -13,8 +13,10 @@ from monitor.core.questions import Question, Topic, next_question
 from monitor.core.replicas import ReplicasReport
 from monitor.core.secret import Secret
 from monitor.core.status import Status
+from monitor.core.steady import Steady, steady_of
 from monitor.ports import ArgoCD, Clock, Credential, CredentialSource
 
+USERINFO = Question(Topic.USERINFO)
 # userinfo, account, two controls, wide open, and the permissions: a dialogue that is longer has gone wrong.
 MAX_QUESTIONS = 64
 # Characters of the token in a row that count as a leak.
@@ -42,16 +44,29 @@ class Checked:
     replicas: ReplicasReport | None = None
 
 
-class Checker:
-    """Checks one target."""
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What follows from a credential alone. raw: the value as its source gave it."""
 
-    __slots__ = ("_argocd", "_clock", "_expected", "_source")
+    raw: Secret
+    token: Secret
+    fingerprint: str
+    claims: Claims
+    shaped: bool
+
+
+class Checker:
+    """Checks one target. It remembers what it made of the last token and the last answer, which seldom change."""
+
+    __slots__ = ("_argocd", "_clock", "_expected", "_known", "_source", "_steady")
 
     def __init__(self, argocd: ArgoCD, source: CredentialSource, expected: Expectation, clock: Clock) -> None:
         self._argocd = argocd
         self._source = source
         self._expected = expected
         self._clock = clock
+        self._known: _Known | None = None
+        self._steady: tuple[_Known, Steady] | None = None
 
     async def check(
         self, *, full: bool, fresh: bool = False, last: Checked | None = None, credential: Credential | None = None
@@ -65,30 +80,54 @@ class Checker:
         started = self._clock.monotonic()
         # A second look is at the source too: what a watch knows may be older than what was just refused.
         credential = credential or await self._source.read(ask=fresh)
-        token = inspect(credential.token, credential.problem, readable=credential.readable)
-        if isinstance(token, Unsendable):
-            cause = token.cause
-            verdict = self._timed(unsent(token.status, cause, self._expected, self._clock.now()), started)
-            return Checked(verdict, problem=credential.problem if credential.token else "")
-        fingerprint = token.fingerprint()
-        full = full or last is None or last.fingerprint != fingerprint or last.owes_proof
-        seen = Observation(
-            claims=read_claims(token.reveal()),
-            token_shaped=has_token_shape(token.reveal()),
-            permissions=() if full or last is None else last.permissions,
-        )
-        seen = await self._dialogue(seen, token, full=full, fresh=fresh)
-        verdict = classify(seen, self._expected, self._clock.now())
+        known = self._known
+        if known is None or credential.token is not known.raw:
+            found = _known(credential)
+            if isinstance(found, Unsendable):
+                return self._unsent(found, credential, started)
+            known, self._steady = found, None
+            self._known = found
+        full = full or last is None or last.fingerprint != known.fingerprint or last.owes_proof
+        permissions = () if full or last is None else last.permissions
+        if full:
+            return await self._read(known, Observation(known.claims, known.shaped), credential, started, full, fresh)
+        answer = await self._argocd.ask(USERINFO, known.token, fresh=fresh)
+        kept = self._steady
+        now = self._clock.now()
+        if (
+            kept is not None
+            and kept[0] is known
+            and kept[1].seen.permissions is permissions
+            and kept[1].holds(answer, now)
+        ):
+            verdict = kept[1].verdict.timed(now, self._clock.monotonic() - started)
+            return Checked(verdict, known.fingerprint, credential.problem, permissions=permissions)
+        seen = Observation(known.claims, known.shaped, userinfo=answer, permissions=permissions)
+        return await self._read(known, seen, credential, started, full, fresh)
+
+    async def _read(
+        self, known: _Known, seen: Observation, credential: Credential, started: float, full: bool, fresh: bool
+    ) -> Checked:
+        """Asks what is still to be asked, and reads the answers from scratch."""
+        seen = await self._dialogue(seen, known.token, full=full, fresh=fresh)
+        verdict = _redacted(classify(seen, self._expected, self._clock.now()), known.token)
+        steady = None if full else steady_of(seen, self._expected, verdict)
+        if steady is not None:
+            self._steady = (known, steady)
         control = read_userinfo(seen.control_userinfo)
         proven = control is not None and not control.logged_in
         return Checked(
-            verdict=self._timed(_redacted(verdict, token), started),
-            fingerprint=fingerprint,
+            verdict=self._timed(verdict, started),
+            fingerprint=known.fingerprint,
             problem=credential.problem,
             proven=proven,
             owes_proof=full and not proven,
             permissions=seen.permissions,
         )
+
+    def _unsent(self, token: Unsendable, credential: Credential, started: float) -> Checked:
+        verdict = unsent(token.status, token.cause, self._expected, self._clock.now())
+        return Checked(self._timed(verdict, started), problem=credential.problem if credential.token else "")
 
     async def _dialogue(self, seen: Observation, token: Secret, *, full: bool, fresh: bool) -> Observation:
         control = control_of(token)
@@ -101,7 +140,15 @@ class Checker:
         return seen
 
     def _timed(self, verdict: Verdict, started: float) -> Verdict:
-        return replace(verdict, checked_at=self._clock.now(), duration=self._clock.monotonic() - started)
+        return verdict.timed(self._clock.now(), self._clock.monotonic() - started)
+
+
+def _known(credential: Credential) -> _Known | Unsendable:
+    token = inspect(credential.token, credential.problem, readable=credential.readable)
+    if isinstance(token, Unsendable) or credential.token is None:
+        return token if isinstance(token, Unsendable) else Unsendable(Status.MISSING, "there is no token")
+    value = token.reveal()
+    return _Known(credential.token, token, token.fingerprint(), read_claims(value), has_token_shape(value))
 
 
 def _with_answer(seen: Observation, question: Question, answer: Answer) -> Observation:

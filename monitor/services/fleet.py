@@ -17,7 +17,7 @@ from typing import Protocol
 import structlog
 
 from monitor.core.history import remember
-from monitor.core.model import Expectation
+from monitor.core.model import Expectation, Verdict
 from monitor.core.report import TargetReport, check_json
 from monitor.core.schedule import CONFIRMATION_AFTER_CHANGE, Rhythm, confirmation_delay, first_due, phase_of
 from monitor.core.status import Kind, Status
@@ -197,6 +197,11 @@ class Fleet:
         runtime = self._runtimes.get(name)
         return _report(runtime) if runtime is not None else None
 
+    def shown(self, name: str) -> Verdict | None:
+        """The verdict that people see of a target."""
+        runtime = self._runtimes.get(name)
+        return _shown(runtime) if runtime is not None else None
+
     def sight(self, name: str) -> Sight | None:
         """What the checks know of a target's token; None while a refusal waits for its confirmation."""
         runtime = self._runtimes.get(name)
@@ -291,15 +296,17 @@ class Fleet:
                 log.info("credential source readable again", target=target.name)
 
 
+def _shown(runtime: _Runtime) -> Verdict:
+    shown, account = runtime.track.shown, runtime.target.expected.account
+    return replace(shown, account=account) if shown.account is None and account else shown
+
+
 def _report(runtime: _Runtime) -> TargetReport:
     target, track = runtime.target, runtime.track
     replicas = runtime.last.replicas if runtime.last is not None else None
     problem = runtime.problem
     if replicas is not None and replicas.problem:
         problem = "; ".join(part for part in (problem, replicas.problem) if part)
-    shown = track.shown
-    if shown.account is None and target.expected.account:
-        shown = replace(shown, account=target.expected.account)
     return TargetReport(
         name=target.name,
         server=target.server,
@@ -307,7 +314,7 @@ def _report(runtime: _Runtime) -> TargetReport:
         where=target.expected.where,
         interval=target.interval,
         timeout=target.timeout,
-        verdict=shown,
+        verdict=_shown(runtime),
         since=track.since,
         told=track.told,
         problem=problem,

@@ -14,7 +14,7 @@ from typing import Protocol
 import structlog
 
 from monitor.core.announcement import Announcement, of_change
-from monitor.core.report import TargetReport
+from monitor.core.model import Verdict
 from monitor.core.status import Kind, Status
 from monitor.ports import Announcer
 from monitor.services.checker import Checked
@@ -50,18 +50,21 @@ class _Seen:
     fingerprint: str | None = None
 
 
+_NOTHING = _Seen()
+
+
 class Reactions:
     """A listener of the fleet. `run` makes the announcements; whoever starts it owns the task."""
 
     def __init__(
         self,
         metrics: Listener,
-        report: Callable[[str], TargetReport | None],
+        shown: Callable[[str], Verdict | None],
         wake: Callable[[str], None],
         leaders: Leaders,
     ) -> None:
         self._metrics = metrics
-        self._report = report
+        self._shown = shown
         self._wake = wake
         self._leaders = leaders
         self._announcers: Mapping[str, Announcer] = {}
@@ -80,11 +83,12 @@ class Reactions:
     def checked(self, name: str, checked: Checked, lateness: float) -> None:
         """After each check."""
         self._metrics.checked(name, checked, lateness)
-        report = self._report(name)
-        if report is None:
+        verdict = self._shown(name)
+        if verdict is None:
             return
-        verdict = report.verdict
-        before = self._seen.get(name, _Seen())
+        before = self._seen.get(name, _NOTHING)
+        if before.told is before.shown is verdict.status and before.fingerprint == checked.fingerprint:
+            return  # the same as at the last check
         if verdict.status is not before.shown or checked.fingerprint != before.fingerprint:
             self._wake(name)
         untold = verdict.status.kind is Kind.UNKNOWN

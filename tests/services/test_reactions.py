@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import structlog
 from monitor.core.announcement import Announcement, Reason
+from monitor.core.model import Verdict
 from monitor.core.report import TargetReport
 from monitor.core.status import Status
 from monitor.services.checker import Checked
@@ -57,7 +58,7 @@ class Stage:
     def __init__(self) -> None:
         self.leaders, self.told, self.woken, self.measured = Leaders(), Told(), 0, 0
         self.reports: dict[str, TargetReport] = {}
-        self.reactions = Reactions(self, self.reports.get, self._wake, self.leaders)
+        self.reactions = Reactions(self, self._shown, self._wake, self.leaders)
         self.reactions.set_announcers({TARGET: self.told})
 
     def checked(self, name: str, checked: Checked, lateness: float) -> None:
@@ -65,6 +66,10 @@ class Stage:
 
     def _wake(self, name: str) -> None:
         self.woken += 1
+
+    def _shown(self, name: str) -> Verdict | None:
+        found = self.reports.get(name)
+        return found.verdict if found is not None else None
 
     async def check(self, status: Status, fingerprint: str = "a", name: str = TARGET) -> None:
         """One check ends, and what follows from it."""

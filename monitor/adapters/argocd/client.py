@@ -14,9 +14,10 @@ from ssl import SSLError
 from urllib.parse import quote
 
 import aiohttp
+from aiohttp.hdrs import CONTENT_TYPE, LOCATION, RETRY_AFTER
 from yarl import URL
 
-from monitor.adapters.argocd.connections import Connections, UnaskedBytesError
+from monitor.adapters.argocd.connections import Connections, UnaskedBytesError, was_reused
 from monitor.adapters.argocd.faults import to_fault
 from monitor.adapters.argocd.tls import TlsContexts, Trust
 from monitor.core.model import Answer, Fault, FaultKind, Reply
@@ -62,7 +63,7 @@ def request_path(question: Question) -> str:
 class ArgoCDClient:
     """One server, over the connections and TLS contexts of the process."""
 
-    __slots__ = ("_clock", "_connections", "_contexts", "_endpoint", "_origin", "_userinfo")
+    __slots__ = ("_clock", "_connections", "_contexts", "_endpoint", "_origin", "_tls", "_userinfo")
 
     def __init__(self, endpoint: Endpoint, connections: Connections, contexts: TlsContexts, clock: Clock) -> None:
         self._endpoint = endpoint
@@ -70,6 +71,7 @@ class ArgoCDClient:
         self._contexts = contexts
         self._clock = clock
         self._origin = endpoint.origin
+        self._tls = endpoint.base.lower().startswith("https:")
         self._userinfo = URL(endpoint.base + USERINFO, encoded=True)
 
     async def ask(self, question: Question, token: Secret, *, fresh: bool = False) -> Answer:
@@ -83,24 +85,23 @@ class ArgoCDClient:
 
     async def _get(self, url: URL, token: Secret, limit: int, *, fresh: bool) -> Answer:
         if fresh:
-            return await self._send(self._connections.fresh(), url, token, limit, {})
-        trace: dict[str, bool] = {}
+            return await self._send(self._connections.fresh(), url, token, limit, fresh=True)
         try:
             async with self._connections.kept(self._origin) as session:
-                return await self._send(session, url, token, limit, trace)
+                return await self._send(session, url, token, limit, fresh=False)
         except UnaskedBytesError:
             pass  # nothing was asked yet
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
             # A kept connection may have died unseen; a new one decides. Reading twice changes nothing there.
-            if not trace.get("reused") or isinstance(error, aiohttp.ClientConnectorError):
+            if isinstance(error, aiohttp.ClientConnectorError) or not was_reused():
                 raise
-        return await self._send(self._connections.fresh(), url, token, limit, {})
+        return await self._send(self._connections.fresh(), url, token, limit, fresh=True)
 
     async def _send(
-        self, session: aiohttp.ClientSession, url: URL, token: Secret, limit: int, trace: dict[str, bool]
+        self, session: aiohttp.ClientSession, url: URL, token: Secret, limit: int, *, fresh: bool
     ) -> Answer:
         try:
-            context = self._contexts.get(self._endpoint.trust) if url.scheme == "https" else False
+            context = self._contexts.get(self._endpoint.trust) if self._tls else False
         except (OSError, SSLError) as error:
             return Fault(FaultKind.TLS_OTHER, f"the CA or client certificate cannot be used: {type(error).__name__}")
         headers = {"Authorization": f"Bearer {token.reveal()}"}
@@ -112,18 +113,18 @@ class ArgoCDClient:
             allow_redirects=False,
             ssl=context,
             server_hostname=self._endpoint.server_name,
-            trace_request_ctx=trace,
         ) as response:
             body = await bounded_body(response, limit)
             if body is None:
                 return Fault(FaultKind.TOO_LARGE, f"more than {limit} bytes")
+            headers = response.headers
             return Reply(
                 status=response.status,
                 body=body,
-                content_type=response.headers.get("Content-Type", "")[:100].lower(),
-                location=response.headers.get("Location", "")[:300],
-                retry_after=self._retry_after(response.headers.get("Retry-After", "")),
-                fresh_connection=not trace.get("reused", False),
+                content_type=headers.get(CONTENT_TYPE, "")[:100].lower(),
+                location=headers.get(LOCATION, "")[:300],
+                retry_after=self._retry_after(value) if (value := headers.get(RETRY_AFTER)) else None,
+                fresh_connection=fresh or not was_reused(),
             )
 
     def _url(self, question: Question) -> URL:

@@ -12,12 +12,15 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from contextvars import ContextVar
 from typing import Any
+from weakref import WeakSet
 from zlib import crc32
 
 import aiohttp
+from aiohttp.base_protocol import BaseProtocol
 from aiohttp.connector import AddrInfoType, Connection
 from aiohttp.tracing import Trace
 
@@ -37,15 +40,36 @@ class UnaskedBytesError(aiohttp.ClientConnectionError):
     """Something came in on a connection before anything was asked on it. Nothing was sent."""
 
 
+# Whether the last connection that was given to this task had served before. In the context of the task, since what
+# aiohttp offers for it (tracing) costs a tenth of a check.
+_REUSED: ContextVar[bool] = ContextVar("reused", default=False)
+
+
+def was_reused() -> bool:
+    """Whether the connection of the request that this task made last had served another one before."""
+    return _REUSED.get()
+
+
 class Generation:
     """One session and the requests that it is serving. Closed when it is retired and the last of them is done."""
 
-    __slots__ = ("born", "serving", "session")
+    __slots__ = ("_end", "born", "serving", "session")
 
-    def __init__(self, session: aiohttp.ClientSession, born: float) -> None:
+    def __init__(self, session: aiohttp.ClientSession, born: float, end: Callable[[], Awaitable[None] | None]) -> None:
         self.session = session
         self.born = born
         self.serving = 0
+        self._end = end
+
+    async def __aenter__(self) -> aiohttp.ClientSession:
+        self.serving += 1
+        return self.session
+
+    async def __aexit__(self, *failure: object) -> None:
+        self.serving -= 1
+        ending = self._end()
+        if ending is not None:
+            await ending
 
 
 class Connections:
@@ -67,8 +91,7 @@ class Connections:
         self._retired: set[Generation] = set()
         self._closed = False
 
-    @asynccontextmanager
-    async def kept(self, origin: str) -> AsyncIterator[aiohttp.ClientSession]:
+    def kept(self, origin: str) -> AbstractAsyncContextManager[aiohttp.ClientSession]:
         """A session that may already hold a connection to `origin` (scheme://host:port)."""
         self._refuse_when_closed()
         index = crc32(origin.encode()) % len(self._slots)
@@ -81,14 +104,8 @@ class Connections:
                 born -= self._max_age * index / (2 * len(self._slots))
             else:
                 self._retired.add(generation)
-            generation = self._slots[index] = Generation(self._session(keep=True), born)
-        generation.serving += 1
-        try:
-            yield generation.session
-        finally:
-            generation.serving -= 1
-            if self._retired:
-                await self._close_idle()
+            generation = self._slots[index] = Generation(self._session(keep=True), born, self._served)
+        return generation
 
     def fresh(self) -> aiohttp.ClientSession:
         """A session that makes a new connection for each request and keeps none."""
@@ -109,6 +126,9 @@ class Connections:
         for session in sessions:
             await session.close()
 
+    def _served(self) -> Awaitable[None] | None:
+        return self._close_idle() if self._retired else None
+
     async def _close_idle(self) -> None:
         for generation in [retired for retired in self._retired if not retired.serving]:
             self._retired.discard(generation)
@@ -127,8 +147,6 @@ class Connections:
         return socket.socket(family, kind, protocol)
 
     def _session(self, *, keep: bool) -> aiohttp.ClientSession:
-        trace = aiohttp.TraceConfig()
-        trace.on_connection_reuseconn.append(_note_reuse)
         connector = (
             # Idle for longer than any age that we keep: the age decides, not the idle time.
             _SilentUntilAsked(
@@ -157,7 +175,6 @@ class Connections:
             max_line_size=MAX_HEADER_BYTES,
             max_field_size=MAX_HEADER_BYTES,
             max_headers=MAX_HEADERS,
-            trace_configs=[trace],
         )
         # aiohttp repeats a GET or DELETE by itself, also on a connection that was new; what is repeated is the caller's
         # to say. There is no public switch (its own test client sets the same); a test counts what arrives.
@@ -172,20 +189,21 @@ class _SilentUntilAsked(aiohttp.TCPConnector):
     about another token.
     """
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._served: WeakSet[BaseProtocol] = WeakSet()
+
     async def connect(
         self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
     ) -> Connection:
+        _REUSED.set(False)
         connection = await super().connect(req, traces, timeout)
-        if connection.protocol is not None and connection.protocol.should_close:
+        protocol = connection.protocol
+        if protocol is None or protocol.should_close:
             connection.close()
             raise UnaskedBytesError
+        if protocol in self._served:
+            _REUSED.set(True)
+        else:
+            self._served.add(protocol)
         return connection
-
-
-async def _note_reuse(
-    session: aiohttp.ClientSession,
-    context: Any,  # made by the trace factory of aiohttp
-    params: aiohttp.TraceConnectionReuseconnParams,
-) -> None:
-    if isinstance(context.trace_request_ctx, dict):
-        context.trace_request_ctx["reused"] = True

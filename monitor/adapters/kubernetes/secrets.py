@@ -66,6 +66,8 @@ class KubernetesSecretSource:
         self._key = key
         self._last: Secret | None = None
         self._lost_at: float | None = None
+        # What was made of the data that the watch showed last: it stays the same object while nothing changed.
+        self._shown: tuple[SecretData, Credential] | None = None
 
     @property
     def where(self) -> str:
@@ -76,7 +78,7 @@ class KubernetesSecretSource:
         """The present value. ask: of the API itself, also where the watch knows it (it may be 90 s behind, at worst)."""
         seen = None if ask else self._reader.look(self._namespace, self._name)
         if seen is not None:
-            return self._value(seen.data) if seen.data is not None else self._missing()
+            return self._of_watched(seen.data) if seen.data is not None else self._missing()
         answer = await self._reader.read(self._namespace, self._name)
         if isinstance(answer, NoAnswer):
             return self._lost(answer.why)
@@ -90,6 +92,14 @@ class KubernetesSecretSource:
         if answer.status != 200:
             return self._lost(f"the Kubernetes API answered {answer.status} {answer.message}".rstrip())
         return self._value(data_of(answer.body, (self._key,)))
+
+    def _of_watched(self, data: SecretData) -> Credential:
+        shown = self._shown
+        if shown is not None and shown[0] is data and self._last is shown[1].token and self._lost_at is None:
+            return shown[1]
+        credential = self._value(data)
+        self._shown = (data, credential) if credential.token is not None else None
+        return credential
 
     def _value(self, data: SecretData) -> Credential:
         try:
