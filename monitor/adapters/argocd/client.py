@@ -117,13 +117,13 @@ class ArgoCDClient:
             body = await bounded_body(response, limit)
             if body is None:
                 return Fault(FaultKind.TOO_LARGE, f"more than {limit} bytes")
-            headers = response.headers
+            got = response.headers
             return Reply(
                 status=response.status,
                 body=body,
-                content_type=headers.get(CONTENT_TYPE, "")[:100].lower(),
-                location=headers.get(LOCATION, "")[:300],
-                retry_after=self._retry_after(value) if (value := headers.get(RETRY_AFTER)) else None,
+                content_type=got.get(CONTENT_TYPE, "")[:100].lower(),
+                location=got.get(LOCATION, "")[:300],
+                retry_after=self._retry_after(value) if (value := got.get(RETRY_AFTER)) else None,
                 fresh_connection=fresh or not was_reused(),
             )
 
