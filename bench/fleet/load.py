@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import trustme
 
 from bench.fleet.processes import Monitor, Usage, helper, monitor
@@ -83,7 +85,10 @@ async def measure(
         first = await _first_verdicts(running)
         text = await running.get("/metrics")
         if accepted(text) != targets:
-            raise RuntimeError(f"only {accepted(text)} of {targets} tokens are accepted: this measures something else")
+            why = Counter(
+                str(line.get("cause")) for line in running.lines() if line.get("status") not in (None, "valid")
+            )
+            raise RuntimeError(f"only {accepted(text)} of {targets} tokens are accepted: {why.most_common(3)}")
         lateness = histogram(text, "schedule_lateness_seconds")
         say(f"{targets} targets: ready in {ready:.1f} s, all judged in {first:.1f} s")
         await asyncio.sleep(min(5.0, seconds / 4))
@@ -140,7 +145,10 @@ def _certificate(folder: Path) -> tuple[str, ...]:
 async def _first_verdicts(running: Monitor) -> float:
     async with asyncio.timeout(FIRST_WITHIN):
         while True:
-            text = await running.get("/metrics")
+            try:
+                text = await running.get("/metrics")
+            except aiohttp.ClientResponseError:
+                continue  # busy
             if not pending(text):
                 return time.monotonic() - running.began
             await asyncio.sleep(LOOK)

@@ -85,6 +85,8 @@ class Monitor:
         if self._session is None:
             self._session = aiohttp.ClientSession()
         async with self._session.get(self.url + path, timeout=aiohttp.ClientTimeout(total=PAGE_WITHIN)) as response:
+            if path == "/metrics":
+                response.raise_for_status()
             return await response.read()
 
     async def started(self) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from monitor.adapters import logs
+from monitor.adapters import garbage, logs
 from monitor.adapters.server.errors import ServerError
 from monitor.config.files import check_files
 from monitor.config.load import load_file
@@ -27,6 +27,7 @@ def command(config_file: str) -> int:
     \b
     token-monitor run --config monitor.yaml
     """
+    garbage.seldom()
     settings = load(config_file)
     logs.configure(settings.log.format, settings.log.level, sys.stderr)
     return run_until_signal(settings, ConfigurationFile(Path(config_file)))
@@ -66,5 +67,15 @@ async def _run(settings: Settings, file: ConfigurationFile | None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with Daemon(settings, file):
-        await stop.wait()
+        garbage.settle()
+        await _until(stop)
     return 0
+
+
+async def _until(stop: asyncio.Event) -> None:
+    while not stop.is_set():
+        try:
+            async with asyncio.timeout(garbage.INTERVAL):
+                await stop.wait()
+        except TimeoutError:
+            garbage.look()

@@ -22,7 +22,7 @@ from monitor.adapters.server.routes import Sources
 from monitor.config.files import check_files
 from monitor.config.load import load_file
 from monitor.config.problems import ConfigurationError
-from monitor.config.settings import InFile, InSecret, Settings, TargetSettings
+from monitor.config.settings import InSecret, Settings, TargetSettings
 from monitor.config.warnings import warnings_of
 from monitor.core.alert_conditions import UNREAD
 from monitor.core.model import Verdict
@@ -34,6 +34,7 @@ from monitor.daemon.leading import Leading
 from monitor.daemon.platform import THIS_MACHINE, Platform
 from monitor.daemon.shared import Shared
 from monitor.daemon.telling import Telling
+from monitor.daemon.watched_files import WatchedFiles, files_of
 from monitor.metrics import Metrics
 from monitor.services.fleet import Fleet, Target
 from monitor.services.reactions import Reactions
@@ -85,6 +86,7 @@ class Daemon:
         self._inside = InsideArgoCD(self._shared.kubernetes, self._clock, self.fleet.argocd_changed, platform.chance)
         self._targets: dict[str, Target] = {}
         self._ticker = platform.ticker(self._clock, self.fleet.next_due, self.fleet.dispatch)
+        self._target_files = WatchedFiles()
         self._files = FileWatch(self._watched_files)
         self._owned: list[asyncio.Task[None]] = []
         self._by_secret: dict[tuple[str | None, str], set[str]] = {}
@@ -204,6 +206,7 @@ class Daemon:
             self._shared.watch.start()
         self._shared.follow_services(settings.targets)
         self._inside.set_targets(settings.targets)
+        self._target_files.set_targets(settings.targets)
         self._settings = settings
 
     def _target(self, settings: TargetSettings) -> Target:
@@ -254,7 +257,7 @@ class Daemon:
                 self.server.reload_tls()
             except TlsFilesError as error:
                 log.error("the new certificate cannot be used; the old one goes on", problem=str(error))
-        for target in self._settings.targets:
+        for target in self._target_files.users(changed):
             self._react(target, changed)
 
     def _react(self, target: TargetSettings, changed: set[Path]) -> None:
@@ -291,9 +294,7 @@ class Daemon:
     def _watched_files(self) -> Iterable[Path]:
         if self._file is not None:
             yield self._file.path
-        for target in self._settings.targets:
-            yield from trust_of(target).files
-            yield from map(Path, files_of(target))
+        yield from tuple(self._target_files.paths)
         yield from (Path(name) for name in (self._settings.http.cert_file, self._settings.http.key_file) if name)
 
     def _wake(self) -> None:
@@ -307,13 +308,6 @@ class Daemon:
 
     def _ready(self) -> bool:
         return self._started
-
-
-def files_of(target: TargetSettings) -> Iterator[str]:
-    """The files that hold a target's token and password."""
-    for source in (target.token_source, target.password_source):
-        if isinstance(source, InFile):
-            yield source.path
 
 
 def secrets_of(target: TargetSettings) -> Iterator[tuple[str | None, str, str]]:

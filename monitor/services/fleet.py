@@ -29,7 +29,10 @@ from monitor.services.rotator import Sight
 
 log = structlog.get_logger(__name__)
 
-MAX_STARTS_PER_DISPATCH = 500
+# Few enough that what runs gets its turn in between: where the machine cannot keep up, checks then begin later instead
+# of all at once, which would let their deadlines pass and call servers unreachable. At 100 dispatches a second this
+# starts 2,500 checks.
+MAX_STARTS_PER_DISPATCH = 25
 
 
 @dataclass(frozen=True, slots=True)
