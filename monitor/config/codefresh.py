@@ -170,6 +170,10 @@ def _external(values: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
 
 
 def _by_service(svc: str, port: int, rootpath: str, notes: list[str]) -> dict[str, Any]:
+    if "://" in svc:
+        raise CodefreshError(
+            "svc is an address; write the name of the Service alone: the runtime's chart puts http:// before it"
+        )
     path = _rootpath(rootpath, notes)
     try:
         name = address.service_name(svc)

@@ -104,6 +104,9 @@ runtime's chart refuses; tests/chart/test_codefresh.py holds both together. Temp
 {{- if not (and (regexMatch "^[0-9]{1,5}$" $port) (ge (atoi $port) 1) (le (atoi $port) 65535)) -}}
 {{- fail "port must be a number from 1 to 65535; correct the values" -}}
 {{- end -}}
+{{- if contains "://" .svc -}}
+{{- fail "svc is an address; write the name of the Service alone: the runtime's chart puts http:// before it" -}}
+{{- end -}}
 {{- $path := include "token-monitor.codefresh.rootpath" .rootpath -}}
 {{- $label := "[a-z0-9]([-a-z0-9_]{0,61}[a-z0-9])?" -}}
 {{- if and (le (len .svc) 253) (regexMatch (printf "^%s([.]%s)*[.]?$" $label $label) .svc) -}}
@@ -115,10 +118,19 @@ runtime's chart refuses; tests/chart/test_codefresh.py holds both together. Temp
 {{- end -}}
 {{- end -}}
 
+{{/* An address, as monitor/config/address.py takes it: the pod would not start with another one. */}}
 {{- define "token-monitor.codefresh.url" -}}
-{{- if not (regexMatch "^[Hh][Tt][Tt][Pp][Ss]?://[^\\s@?#]+$" .) -}}
-{{- fail (printf "the address that the chart makes of these values is %q; write it like https://argocd.example.com" .) -}}
+{{- $label := "[A-Za-z0-9]([-A-Za-z0-9_]{0,61}[A-Za-z0-9])?" -}}
+{{- $host := printf "(%s([.]%s)*[.]?|\\[[0-9A-Fa-f:.]+\\])" $label $label -}}
+{{- $parts := printf "^[Hh][Tt][Tt][Pp][Ss]?://%s(:[0-9]{1,5})?(/[^?#\\s]*)?$" $host -}}
+{{- $authority := regexReplaceAll "^[A-Za-z]+://([^/]*).*$" . "${1}" -}}
+{{- $port := regexFind ":[0-9]*$" $authority | trimPrefix ":" | default "80" | atoi -}}
+{{- if not (and (regexMatch $parts .) (ge $port 1) (le $port 65535)) -}}
+{{- /* One with @ may hold a password. */ -}}
+{{- $shown := ternary "" (printf ", %q," .) (contains "@" .) -}}
+{{- fail (printf "the address that the chart makes of these values%s cannot be used; write it like https://argocd.example.com" $shown) -}}
 {{- end -}}
+{{- $path := include "token-monitor.codefresh.rootpath" (regexReplaceAll "^[A-Za-z]+://[^/]*" . "") -}}
 {{- dict "server" (dict "url" .) | toJson -}}
 {{- end -}}
 
