@@ -71,10 +71,14 @@ class Errors(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """What an origin came to. usable: the target, as it is or as it last was when it could be read; problem: of now."""
+    """What an origin came to. usable: the target, as it is or as it last was when it could be read; problem: of now.
+
+    good: the version that `usable` was read from; it is read again where the configuration is another one.
+    """
 
     found: Found
     usable: TargetSettings | None
+    good: Found | None
     problem: str = ""
 
 
@@ -124,11 +128,9 @@ class Discovery:
         versions = {source.origin: source.version for source in self._sources}
         if not self._anew and (versions == self._seen or self._clock.monotonic() < self._rests_until):
             return False
-        # Nothing that was read by the former configuration is good enough for the new one.
-        known = {} if self._anew else self._read
-        self._seen, self._anew = versions, False
+        anew, self._seen, self._anew = self._anew, versions, False
         found = [(source, tuple(source.found())) for source in self._sources]
-        self._read = await self._read_all([one for _, some in found for one in some], known)
+        self._read = await self._read_all([one for _, some in found for one in some], anew=anew)
         self._found = found
         before, started = self.targets, self._clock.monotonic()
         self._choose()
@@ -136,16 +138,17 @@ class Discovery:
         self._rests_until = now + min(REST * (now - started), LONGEST_REST)
         return self.targets != before
 
-    async def _read_all(self, found: Sequence[Found], known: Mapping[Origin, _Read]) -> dict[Origin, _Read]:
+    async def _read_all(self, found: Sequence[Found], *, anew: bool) -> dict[Origin, _Read]:
+        """anew: nothing that was read by the former configuration is good enough for this one."""
         read: dict[Origin, _Read] = {}
         settings = self._settings
         done = 0
         for one in found:
-            former = known.get(one.origin)
-            if former is not None and former.found == one:
+            former = self._read.get(one.origin)
+            if former is not None and former.found == one and not anew:
                 read[one.origin] = former
                 continue
-            read[one.origin] = _read(one, former, settings)
+            read[one.origin] = _read(one, former, settings, anew=anew)
             done += 1
             if done % SLICE == 0:
                 await asyncio.sleep(0)
@@ -196,16 +199,29 @@ class Discovery:
             self._errors.discovery_errors(str(source.origin), count)
 
 
-def _read(found: Found, before: _Read | None, settings: Settings) -> _Read:
-    former = before.usable if before is not None else None
+def _read(found: Found, before: _Read | None, settings: Settings, *, anew: bool) -> _Read:
     try:
-        return _Read(found, read_target(found, settings))
+        return _Read(found, read_target(found, settings), found)
     except ConfigurationError as error:
-        return _Read(found, former, in_words(error))
+        problem = in_words(error)
     except Exception as error:  # noqa: BLE001
         # A defect of ours: it must not end the discovery of the others. Its traceback could show the text.
         log.error("defect while reading a target", origin=str(found.origin), defect=type(error).__name__)
-        return _Read(found, former, DEFECT)
+        problem = DEFECT
+    usable, good = _former(before, settings, anew=anew)
+    return _Read(found, usable, good, problem)
+
+
+def _former(before: _Read | None, settings: Settings, *, anew: bool) -> tuple[TargetSettings | None, Found | None]:
+    """The version that goes on, as the present configuration has it; a new one may no longer allow it."""
+    if before is None or before.good is None:
+        return None, None
+    if not anew:
+        return before.usable, before.good
+    try:
+        return read_target(before.good, settings), before.good
+    except Exception:  # noqa: BLE001 - whatever is wrong with it: of this object the present version is told
+        return None, None
 
 
 def _log(before: Mapping[Origin, Trouble], now: Mapping[Origin, Trouble]) -> None:

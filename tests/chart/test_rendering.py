@@ -145,6 +145,9 @@ def test_the_sections_that_roll_the_pods_are_those_that_the_program_reads_at_its
     text = (CHART / "templates" / "_configuration.tpl").read_text()
     (picked,) = re.findall(r'pick \(.*?\) ((?:"\w+" ?)+)\| toJson', text)
     assert re.findall(r"\w+", picked) == [to_camel(name) for name in AT_START]
+    said = re.search(r"change of (`http`.*?) restarts", (CHART / "values.yaml").read_text().replace("\n#", ""))
+    assert said is not None
+    assert re.findall(r"`(\w+)`", said[1]) == [to_camel(name) for name in AT_START]
 
 
 def test_only_what_a_reload_would_not_do_rolls_the_pods() -> None:

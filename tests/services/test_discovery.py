@@ -262,6 +262,26 @@ async def test_what_a_new_configuration_no_longer_allows_does_not_go_on_as_it_wa
 
 
 @told
+async def test_a_target_that_broke_goes_on_under_a_new_configuration_as_far_as_that_allows_it(stage: Stage) -> None:
+    stage.a.put("portal")
+    await stage.refresh()
+    stage.a.put("portal", BROKEN)
+    await stage.refresh()
+    stage.discovery.reconfigured(settings(interval="40s"))
+    await stage.refresh()
+    assert stage.names == ["main", "other", "portal"]
+    assert stage.interval("portal") == 40.0, "read anew as well"
+    assert "goes on as it was before" in stage.troubles[0]
+    stage.a.put("portal", f"{BROKEN}\n")
+    await stage.refresh()
+    assert stage.names == ["main", "other", "portal"], "broken in another way, after the reload"
+    where = {"kubernetes": {"namespaces": ["team-a"], "servers": ["only.example.com"]}}
+    stage.discovery.reconfigured(settings(discovery=where))
+    await stage.refresh()
+    assert stage.names == ["main", "other"]
+
+
+@told
 async def test_a_new_configuration_that_names_a_found_target_has_the_name_from_that_moment(stage: Stage) -> None:
     stage.a.put("portal")
     await stage.refresh()
