@@ -29,6 +29,7 @@ CLEANED = (
     "/api/v1/namespaces/{}/events",
     "/apis/coordination.k8s.io/v1/namespaces/{}/leases",
     "/apis/apps/v1/namespaces/{}/deployments",
+    "/apis/discovery.k8s.io/v1/namespaces/{}/endpointslices",
 )
 
 
