@@ -37,6 +37,8 @@ from monitor.services.checker import Checked, Checker
 log = structlog.get_logger(__name__)
 
 USERINFO = Question(Topic.USERINFO)
+# Replicas through which a whole check is tried while a refusal is held.
+TRIED = 3
 
 
 class EveryReplica:
@@ -111,7 +113,7 @@ class EveryReplica:
         """In the words of one that refuses."""
         refused = plain
         if plain.verdict.status.kind is not Kind.REFUSED:
-            refused = await self._whole(voices, Said.REFUSED, credential)
+            refused = await self._whole(_who(voices, Said.REFUSED)[0], credential)
         if refused.verdict.status.kind is not Kind.REFUSED:
             return plain  # it has thought better of it since: the next check will tell
         lasting = self._clock.monotonic() - split.seconds
@@ -119,15 +121,18 @@ class EveryReplica:
         return replace(plain, verdict=replace(told, duration=plain.verdict.duration))
 
     async def _held(self, plain: Checked, voices: tuple[Voice, ...], credential: Credential) -> Checked:
-        """What one says that accepts; the refusal, should that one refuse by now as well."""
-        if not any(voice.said is Said.ACCEPTED for voice in voices):
-            return plain
-        accepted = await self._whole(voices, Said.ACCEPTED, credential)
-        return accepted if accepted.verdict.accepted else plain
+        """What one says that accepts; the refusal, should those refuse by now as well."""
+        found = plain
+        for replica in _who(voices, Said.ACCEPTED)[:TRIED]:
+            whole = await self._whole(replica, credential)
+            if whole.verdict.accepted:
+                return whole
+            if whole.verdict.accepted is None:
+                found = whole  # it accepted a moment ago and cannot be asked now: no reason to call the token refused
+        return found
 
-    async def _whole(self, voices: tuple[Voice, ...], said: Said, credential: Credential) -> Checked:
-        """A whole check through the first replica that says so."""
-        replica = next(voice.replica for voice in voices if voice.said is said)
+    async def _whole(self, replica: Replica, credential: Credential) -> Checked:
+        """A whole check through a replica."""
         return await self._through(self._ways[replica]).check(full=True, credential=credential)
 
     def _with(self, checked: Checked, voices: tuple[Voice, ...], found: Behind) -> Checked:
@@ -155,6 +160,10 @@ class EveryReplica:
             log.warning("replicas", target=self._target, service=report.service, problem=report.problem)
         elif not report.stays:
             log.info("nothing is wrong with the replicas any more", target=self._target, service=report.service)
+
+
+def _who(voices: tuple[Voice, ...], said: Said) -> list[Replica]:
+    return [voice.replica for voice in voices if voice.said is said]
 
 
 def _is_confirmed_first(*, fresh: bool, last: Checked | None) -> bool:

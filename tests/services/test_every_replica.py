@@ -6,7 +6,8 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from monitor.core.endpoint_slices import Behind, Replica
-from monitor.core.model import Expectation, FaultKind
+from monitor.core.model import Answer, Expectation, FaultKind
+from monitor.core.questions import Question
 from monitor.core.replicas import STAYS, ReplicasReport, Said
 from monitor.core.secret import Secret
 from monitor.core.status import Status
@@ -18,10 +19,23 @@ from monitor.simulator.rbac import Role
 from monitor.simulator.state import ArgoCDState
 from structlog.testing import capture_logs
 
-from tests.services.fleet_driver import FakeArgoCD, Source, World
+from tests.services.fleet_driver import FakeArgoCD, World
+from tests.services.fleet_driver import Source as HeldToken
 from tests.virtual_time import VirtualLoop, play
 
 INTERVAL = 15.0
+
+
+class Source(HeldToken):
+    """Remembers whether it was asked itself."""
+
+    def __init__(self, token: str) -> None:
+        super().__init__(token)
+        self.asked: list[bool] = []
+
+    async def read(self, *, ask: bool = False) -> Credential:
+        self.asked.append(ask)
+        return await super().read(ask=ask)
 
 
 class Endpoints:
@@ -51,7 +65,7 @@ class Stage(World):
         self.endpoints = Endpoints(3)
         self.source = Source(self.argocd.mint_key("ci", "a"))
 
-    def begin(self, interval: float = INTERVAL) -> None:
+    def begin(self, interval: float = INTERVAL) -> EveryReplica:
         """Sets the target in place."""
         expected = Expectation(account="ci")
 
@@ -65,6 +79,7 @@ class Stage(World):
         url = "http://argocd-server.argocd"
         made = Target("a", url, expected, interval, 300.0, 10.0, plain, settings=1, every_replica=every)
         self.fleet.set_targets([made])
+        return every
 
     def _connect(self, replica: Replica) -> ArgoCD:
         return self.pods[int(replica.name[-1])]
@@ -222,6 +237,104 @@ def test_a_replica_that_is_behind_for_a_moment_delays_a_revocation_by_no_whole_i
         stage.argocd.unstick(1)
         await stage.until(stage.clock.monotonic() + 1.5)
         assert stage.statuses("a") == ["valid", "revoked"]
+
+    told(story)
+
+
+class CatchingUp(FakeArgoCD):
+    """A replica that is behind until it has been asked so many times."""
+
+    def __init__(self, state: ArgoCDState, replica: int) -> None:
+        super().__init__(state, replica)
+        self.left: int | None = None
+
+    async def ask(self, question: Question, token: Secret, *, fresh: bool = False) -> Answer:
+        answer = await super().ask(question, token, fresh=fresh)
+        if self.left is not None:
+            self.left -= 1
+            if self.left == 0:
+                self.state.unstick(self.replica or 0)
+        return answer
+
+
+def test_a_replica_that_catches_up_while_it_is_asked_ends_the_split_either_way() -> None:
+    async def revoked(stage: Stage) -> None:
+        pod = stage.pods[1] = CatchingUp(stage.argocd, 1)
+        stage.begin()
+        await stage.until(20.0)
+        stage.stick(1)
+        stage.argocd.revoke_key("ci", "a")
+        pod.left = 2  # it accepts at both looks, and no more when it is asked for the whole
+        await stage.until(20.0 + INTERVAL + 2.0)
+        assert stage.statuses("a") == ["valid", "revoked"]
+
+    async def made(stage: Stage) -> None:
+        pod = stage.pods[1] = CatchingUp(stage.argocd, 1)
+        every = stage.begin(interval=10 * STAYS)
+        stage.stick(1)
+        stage.source.credential = Credential(Secret(stage.argocd.mint_key("ci", "b")))
+        await every.check(full=False)
+        await stage.until(STAYS + 1.0)
+        pod.left = 1
+        assert (await every.check(full=False)).verdict.status is Status.VALID
+
+    told(revoked)
+    told(made)
+
+
+class Once(FakeArgoCD):
+    """A replica that answers the first question, and then breaks down."""
+
+    async def ask(self, question: Question, token: Secret, *, fresh: bool = False) -> Answer:
+        answer = await super().ask(question, token, fresh=fresh)
+        self.fault = FaultKind.RESET
+        return answer
+
+
+def test_a_replica_that_breaks_down_while_a_refusal_is_held_makes_no_refusal_of_it() -> None:
+    async def story(stage: Stage, *broken: int) -> Status:
+        for number in broken:
+            stage.pods[number] = Once(stage.argocd, number)
+        stage.stick(1)
+        stage.source.credential = Credential(Secret(stage.argocd.mint_key("ci", "b")))
+        stage.turn = 1
+        return (await stage.begin().check(full=True)).verdict.status
+
+    async def one_is_enough(stage: Stage) -> None:
+        assert await story(stage, 0) is Status.VALID
+
+    async def none(stage: Stage) -> None:
+        assert await story(stage, 0, 2) is Status.UNREACHABLE
+
+    told(one_is_enough)
+    told(none)
+
+
+def test_a_split_of_which_nothing_was_known_in_between_begins_anew() -> None:
+    async def story(stage: Stage) -> None:
+        stage.begin()
+        await stage.until(20.0)
+        stage.stick(1)
+        stage.source.credential = Credential(Secret(stage.argocd.mint_key("ci", "b")))
+        await stage.until(100.0)
+        known, stage.endpoints.known = stage.endpoints.known, Behind((), 0, "the replicas are not known")
+        await stage.until(120.0)
+        stage.endpoints.known = known
+        await stage.until(200.0)
+        assert stage.statuses("a") == ["valid"]
+        assert stage.counts() == (2, 1, 0)
+
+    told(story)
+
+
+def test_a_second_look_is_at_the_source_and_over_fresh_connections_for_all() -> None:
+    async def story(stage: Stage) -> None:
+        stage.begin()
+        await stage.until(20.0)
+        stage.argocd.revoke_key("ci", "a")
+        await stage.until(20.0 + INTERVAL + 1.5)
+        assert stage.source.asked[-3:] == [False, False, True]
+        assert [pod.fresh[-3:] for pod in stage.pods] == [[False, False, True]] * 3
 
     told(story)
 
