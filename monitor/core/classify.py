@@ -32,6 +32,11 @@ MAX_RETRY_AFTER = 900.0
 # The part of the time between renewal and end that is left when a renewal counts as late.
 OVERDUE = 0.75
 
+DISAGREEMENT = (
+    "one answer says that the token is not logged in, the next one serves it: the replicas of argocd-server"
+    " disagree, which passes within seconds after a change"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -179,8 +184,7 @@ def answers_disagree(seen: Observation, expected: Expectation, now: float) -> Fi
         return None
     return Finding(
         Status.SERVER_ERROR,
-        "one answer says that the token is not logged in, the next one serves it: the replicas of argocd-server"
-        " disagree, which passes within seconds after a change",
+        DISAGREEMENT,
         "Wait for the next check; if it stays, restart the replicas of argocd-server: "
         "`kubectl rollout restart deployment argocd-server`.",
     )

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from monitor.core.answers import read_userinfo
-from monitor.core.classify import FAULT_STATUS
+from monitor.core.classify import DISAGREEMENT, FAULT_STATUS
 from monitor.core.endpoint_slices import Replica
 from monitor.core.model import Answer, Fault, Verdict
 from monitor.core.moments import span
@@ -112,7 +112,9 @@ def hear(replica: Replica, answer: Answer) -> Voice:
 
 
 def of_verdict(verdict: Verdict) -> Said:
-    """What the Service says, as a voice."""
+    """What the Service says, as a voice. One that refused first and served then has led to replicas that disagree."""
+    if verdict.cause == DISAGREEMENT:
+        return Said.REFUSED
     if verdict.accepted is None:
         return Said.UNKNOWN
     return Said.ACCEPTED if verdict.accepted else Said.REFUSED

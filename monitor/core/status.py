@@ -106,7 +106,9 @@ FACTS: dict[Status, StatusFacts] = {
     Status.MALFORMED: StatusFacts(Kind.REFUSED, "The value is not a token that Argo CD can read.", True),
     Status.FOREIGN_ISSUER: StatusFacts(Kind.REFUSED, "The token was not issued by Argo CD."),
     Status.MISSING: StatusFacts(Kind.REFUSED, "There is no token: no Secret, no key in it, or an empty value.", True),
-    Status.REJECTED: StatusFacts(Kind.REFUSED, "Argo CD refused the token for a reason that is not known."),
+    Status.REJECTED: StatusFacts(
+        Kind.REFUSED, "Argo CD refused the token for a reason that is not known, or some of its replicas do."
+    ),
     Status.UNREACHABLE: StatusFacts(Kind.UNKNOWN, "Argo CD did not answer."),
     Status.TLS_ERROR: StatusFacts(Kind.UNKNOWN, "No trusted TLS connection could be made."),
     Status.NOT_ARGOCD: StatusFacts(Kind.UNKNOWN, "The answers are not those of an Argo CD API that checks tokens."),

@@ -103,7 +103,7 @@ class EveryReplica:
         split = judged.memory.split
         if judged.course is Course.REFUSED and split is not None:
             plain = await self._refused(plain, voices, credential, split)
-        elif judged.course is Course.HELD and not _is_confirmed_first(fresh=fresh, last=last):
+        elif judged.course is Course.HELD and not _is_confirmed_first(plain, fresh=fresh, last=last):
             plain = await self._held(plain, voices, credential)
         return self._with(plain, voices, found)
 
@@ -111,9 +111,9 @@ class EveryReplica:
         self, plain: Checked, voices: tuple[Voice, ...], credential: Credential, split: Lasting
     ) -> Checked:
         """In the words of one that refuses."""
-        refused = plain
-        if plain.verdict.status.kind is not Kind.REFUSED:
-            refused = await self._whole(_who(voices, Said.REFUSED)[0], credential)
+        refused, refusing = plain, _who(voices, Said.REFUSED)
+        if plain.verdict.status.kind is not Kind.REFUSED and refusing:
+            refused = await self._whole(refusing[0], credential)
         if refused.verdict.status.kind is not Kind.REFUSED:
             return plain  # it has thought better of it since: the next check will tell
         lasting = self._clock.monotonic() - split.seconds
@@ -166,6 +166,7 @@ def _who(voices: tuple[Voice, ...], said: Said) -> list[Replica]:
     return [voice.replica for voice in voices if voice.said is said]
 
 
-def _is_confirmed_first(*, fresh: bool, last: Checked | None) -> bool:
+def _is_confirmed_first(plain: Checked, *, fresh: bool, last: Checked | None) -> bool:
     """Whether this refusal is looked at again in a moment anyway, before it is shown (`core.tracking`)."""
-    return not fresh and last is not None and last.verdict.accepted is True
+    refused = plain.verdict.status.kind is Kind.REFUSED
+    return refused and not fresh and last is not None and last.verdict.accepted is True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -237,6 +238,28 @@ def test_a_replica_that_is_behind_for_a_moment_delays_a_revocation_by_no_whole_i
         stage.argocd.unstick(1)
         await stage.until(stage.clock.monotonic() + 1.5)
         assert stage.statuses("a") == ["valid", "revoked"]
+
+    told(story)
+
+
+def test_a_service_that_leads_each_request_to_another_replica_is_no_trouble_while_they_disagree() -> None:
+    async def story(stage: Stage) -> None:
+        turns = itertools.cycle((1, 0))
+        stage.argocd = ArgoCDState(
+            clock=stage.clock.now, replica_lags=(0.0,) * 3, choose_replica=lambda: next(turns), login_seconds=(0.0, 0.0)
+        )
+        stage.argocd.create_account("ci", role=Role.READONLY)
+        for server in (stage.service, *stage.pods):
+            server.state = stage.argocd
+        stage.stick(1)
+        stage.source.credential = Credential(Secret(stage.argocd.mint_key("ci", "b")))
+        checker = stage.begin()
+        first = await checker.check(full=True)
+        assert first.verdict.status is Status.VALID
+        await stage.until(STAYS - 1.0)
+        assert stage.statuses("a") == ["valid"]
+        await stage.until(STAYS + 2 * INTERVAL)
+        assert stage.statuses("a") == ["valid", "rejected"]
 
     told(story)
 

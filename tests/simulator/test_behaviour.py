@@ -177,6 +177,36 @@ def test_a_replica_sees_its_own_writes_at_once(clock: Clock) -> None:
     assert is_accepted(state, token, replica=1)
 
 
+def test_a_replica_whose_watch_is_dead_sees_no_change_until_it_writes_itself_or_is_replaced(clock: Clock) -> None:
+    state = installation(clock, replica_lags=(0.0, 0.0))
+    token = state.mint_key("ci", "tm-1")
+    state.stick(1)
+    state.revoke_key("ci", "tm-1")
+    clock.now += 90 * 86_400
+    assert [is_accepted(state, token, replica=number) for number in range(state.replicas)] == [False, True]
+    state.mint_key("ci", "tm-2", replica=1)
+    assert not is_accepted(state, token, replica=1), "Argo CD reads anew after a write of its own"
+    for mend in (lambda: state.unstick(1), lambda: state.restart(0.0)):
+        token = state.mint_key("ci")
+        state.stick(1)
+        state.disable_account("ci")
+        assert is_accepted(state, token, replica=1)
+        mend()
+        assert not is_accepted(state, token, replica=1)
+        state.enable_account("ci")
+
+
+def test_the_address_of_a_pod_leads_to_its_replica_whatever_the_service_s_does(clock: Clock) -> None:
+    state = installation(clock, replica_lags=(0.0, 0.0), choose_replica=lambda: 0)
+    state.stick(1)
+    request = Request("GET", USERINFO, {"authorization": f"Bearer {state.mint_key('ci', 'tm-1')}"})
+    fronts = (Front(state), Front(state, replica=0), Front(state, replica=1), Front(state, Fault.HANG, replica=0))
+    assert [front(request).body for front in fronts[:3]] == [front(request).body for front in (fronts[0],) * 2] + [
+        b"{}"
+    ]
+    assert fronts[3](request).broken is Broken.HANG
+
+
 def test_requests_go_where_the_chooser_sends_them(clock: Clock) -> None:
     turns = iter([1, 0])
     state = installation(clock, replica_lags=(0.0, 3.0), choose_replica=lambda: next(turns))
