@@ -11,9 +11,10 @@ BENCH_STAMP := $(VENV)/.set-up-bench
 # Debian packages that the tests use: promtool and Prometheus, Alertmanager, a browser for the status page.
 PACKAGES := prometheus prometheus-alertmanager chromium
 ARGS ?=
+MINUTES ?= 60
 TESTS ?= tests
 
-.PHONY: help setup packages tools demo test quick lint types layers bench bench-short docs chart screenshots lock clean
+.PHONY: help setup packages tools demo test quick lint types layers bench bench-short soak docs chart screenshots lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -57,6 +58,9 @@ bench: $(BENCH_STAMP) ## Measure what the product costs: table, and JSON in buil
 
 bench-short: ## The same in a minute a bench, less exact
 	@$(MAKE) --no-print-directory bench ARGS="--short $(ARGS)"
+
+soak: $(BENCH_STAMP) ## The real service among all that befalls it, for long: memory and files stay flat (MINUTES=60)
+	@$(BIN)/python -m bench.soak --minutes $(MINUTES)
 
 $(BENCH_STAMP): $(STAMP) requirements/bench.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt

@@ -121,14 +121,16 @@ class Monitor:
 
 
 @asynccontextmanager
-async def monitor(configuration: Mapping[str, Any], folder: Path, name: str = "monitor") -> AsyncIterator[Monitor]:
-    """The process, once it monitors; ended at the end."""
+async def monitor(
+    configuration: Mapping[str, Any], folder: Path, name: str = "monitor", module: str = "monitor"
+) -> AsyncIterator[Monitor]:
+    """The process, once it monitors; ended at the end. module: what Python runs, with the command line of the product."""
     file, log = folder / f"{name}.yaml", folder / f"{name}.log"
     file.write_text(yaml.dump(dict(configuration), Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper)))
     began = time.monotonic()
     with log.open("wb") as errors:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "monitor", "run", "--config", str(file), stderr=errors, env=environment()
+            sys.executable, "-m", module, "run", "--config", str(file), stderr=errors, env=environment()
         )
     running = Monitor(process, log, began)
     try:

@@ -1,0 +1,40 @@
+"""`token-monitor run` with one thing more: each second it writes down how many asyncio tasks it has.
+
+Everything else of a process can be seen from outside. The file is named by the environment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+from monitor.cli import run
+from monitor.cli.main import main
+from monitor.config.settings import Settings
+from monitor.daemon.daemon import ConfigurationFile
+
+FILE = "SOAK_TASKS_FILE"
+EVERY = 1.0
+_run = run._run  # noqa: SLF001 - the only place from which the loop of the service can be seen
+
+
+async def _counted(settings: Settings, file: ConfigurationFile | None) -> int:
+    counting = asyncio.create_task(_count(Path(os.environ[FILE])))
+    try:
+        return await _run(settings, file)
+    finally:
+        counting.cancel()
+
+
+async def _count(file: Path) -> None:
+    new = file.with_suffix(".new")
+    while True:
+        new.write_text(str(len(asyncio.all_tasks()) - 1))
+        new.replace(file)
+        await asyncio.sleep(EVERY)
+
+
+if __name__ == "__main__":
+    run._run = _counted  # noqa: SLF001
+    main()
