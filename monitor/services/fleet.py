@@ -94,6 +94,12 @@ class _Runtime:
         self.history = b""
         self.problem = ""
 
+    def remember(self, former: _Runtime) -> None:
+        """Takes over what is known of the same credential at the same server; it is judged anew at the next check."""
+        self.track = replace(former.track, suspect=False, failures=0)
+        self.checks, self.failures = former.checks, former.failures
+        self.history, self.problem = former.history, former.problem
+
 
 class Fleet:
     """Checks every target when it is due."""
@@ -115,7 +121,11 @@ class Fleet:
         return len(self._runtimes)
 
     def set_targets(self, targets: Iterable[Target]) -> None:
-        """Makes `targets` the fleet. An unchanged target keeps its memory; a changed one is checked soon."""
+        """Makes `targets` the fleet. A changed target is checked soon.
+
+        What is known of a target stays while its server and the place of its credential do: a new interval is no reason
+        to forget since when a token is refused, or to call one that works "not checked yet".
+        """
         wanted = {target.name: target for target in targets}
         now = self._clock.monotonic()
         for name in self._runtimes.keys() - wanted.keys():
@@ -128,7 +138,9 @@ class Fleet:
             if old is not None and old.task is not None:
                 old.task.cancel()
             due = first_due(Rhythm(target.interval, phase_of(target.name)), now, len(fresh))
-            self._runtimes[target.name] = _Runtime(target, self._clock.now(), due)
+            self._runtimes[target.name] = runtime = _Runtime(target, self._clock.now(), due)
+            if old is not None and _place(old.target) == _place(target):
+                runtime.remember(old)
         # In the order of the configuration, also where a reload moved a target.
         self._runtimes = {name: self._runtimes[name] for name in wanted}
         self._heap = [(r.due, name) for name, r in self._runtimes.items() if r.task is None]
@@ -297,6 +309,10 @@ class Fleet:
                 log.warning("credential source", target=target.name, problem=result.problem)
             else:
                 log.info("credential source readable again", target=target.name)
+
+
+def _place(target: Target) -> tuple[str, str]:
+    return target.server, target.expected.where
 
 
 def _shown(runtime: _Runtime) -> Verdict:

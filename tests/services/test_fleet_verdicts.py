@@ -168,6 +168,60 @@ def test_a_changed_target_is_checked_anew() -> None:
     in_virtual_time(story)
 
 
+def test_what_is_known_of_a_token_survives_another_interval() -> None:
+    async def story(world: World) -> None:
+        world.fleet.set_targets([world.target("a"), world.target("b")])
+        await world.until(20.0)
+        world.argocd.revoke_key("ci", "b")
+        await world.until(50.0)
+        before = {report.name: report for report in world.fleet.reports()}
+        assert [before[name].verdict.status.value for name in "ab"] == ["valid", "revoked"]
+        world.fleet.set_targets([world.target("a", interval=20.0), world.target("b", interval=20.0)])
+        for name in "ab":
+            after = world.fleet.report(name)
+            assert after is not None
+            assert (after.verdict, after.since, after.told) == (
+                before[name].verdict,
+                before[name].since,
+                before[name].told,
+            )
+            assert (after.checks, after.history) == (before[name].checks, before[name].history)
+        await world.until(51.0)
+        assert world.fleet.report("a").checks == before["a"].checks + 1, "and it is checked soon"  # type: ignore[union-attr]
+        assert world.fleet.report("b").since == before["b"].since  # type: ignore[union-attr]
+
+    in_virtual_time(story)
+
+
+def test_a_lagging_answer_right_after_a_reload_refuses_nobody() -> None:
+    async def story(world: World) -> None:
+        world.fleet.set_targets([world.target("a")])
+        await world.until(50.0)
+        world.argocd.revoke_key("ci", "a")
+        world.fleet.set_targets([world.target("a", interval=20.0)])
+        await world.until(50.5)
+        assert world.status("a") == "valid", "a token that worked is refused by two looks"
+        await world.until(53.0)
+        assert world.status("a") == "revoked"
+
+    in_virtual_time(story)
+
+
+@pytest.mark.parametrize("moved", ["server", "where"])
+def test_of_another_server_or_credential_nothing_is_known_yet(moved: str) -> None:
+    async def story(world: World) -> None:
+        target = world.target("a")
+        world.fleet.set_targets([target])
+        await world.until(50.0)
+        other = {"server": "https://other.example"}
+        if moved == "where":
+            other = {"expected": replace(target.expected, where="another Secret")}  # type: ignore[dict-item]
+        world.fleet.set_targets([replace(target, settings=moved, **other)])  # type: ignore[arg-type]
+        assert world.status("a") == "pending"
+
+    in_virtual_time(story)
+
+
 def test_a_control_that_is_let_through_is_cannot_tell_until_it_is_refused_again() -> None:
     async def story(world: World) -> None:
         world.fleet.set_targets([world.target("a", interval=10.0)])
