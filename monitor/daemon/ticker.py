@@ -8,6 +8,7 @@ the event loop's own clock compares the two, and plans everything anew after a j
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -47,6 +48,7 @@ class Ticker:
         self._heartbeat: asyncio.TimerHandle | None = None
         self._offset = 0.0
         self._ending = False
+        self._ran_at = self._planned_at = -math.inf  # monotonic
 
     def start(self) -> None:
         """Begins to tick."""
@@ -64,8 +66,11 @@ class Ticker:
         """Plans the next dispatch for what is due first. Call it when something became due earlier."""
         if not self._scheduler.running:
             return
-        due = self._next_due()
-        pause = SAFETY_INTERVAL if due is None else min(max(GRAIN, due - self._clock.monotonic()), SAFETY_INTERVAL)
+        now, due = self._clock.monotonic(), self._next_due()
+        pause = SAFETY_INTERVAL if due is None else min(max(due, self._ran_at + GRAIN, now) - now, SAFETY_INTERVAL)
+        if now < self._planned_at <= now + pause:
+            return  # a run is planned already that comes soon enough: many wakes must not put it off
+        self._planned_at = now + pause
         self._scheduler.modify_job(DISPATCH, next_run_time=datetime.now(UTC) + timedelta(seconds=pause))
 
     def stop(self) -> None:
@@ -77,6 +82,8 @@ class Ticker:
             self._scheduler.shutdown(wait=False)
 
     async def _run(self) -> None:
+        self._ran_at = self._clock.monotonic()
+        self._planned_at = -math.inf
         await self._dispatch()
         self.wake()
 
