@@ -23,11 +23,13 @@ log = structlog.get_logger(__name__)
 DISPATCH = "dispatch"
 # Even if nobody wakes it, the fleet is looked at this often.
 SAFETY_INTERVAL = 1.0
-# What falls due within this time is started together: a run of APScheduler costs as much as several starts, and of
-# ten thousand targets one is due every 3 ms.
+# What falls due within this time is started together: of ten thousand targets one is due every 3 ms.
 GRAIN = 0.01
+# A run of APScheduler costs as much as ten starts, so it goes on while more falls due this soon: one run a second in a
+# large fleet. It is also the longest that something waits which became due while a run sleeps.
+SOON = 0.02
 # A run that plans the next one is not yet over for APScheduler when that begins, which would let it pass and wait for
-# the safety interval. Runs do not wait for anything, so they never pile up.
+# the safety interval. Each goes on for the safety interval at most, and only one at a time does.
 RUNS_AT_ONCE = 3
 HEARTBEAT = 2.0
 JUMP = 1.0
@@ -48,11 +50,18 @@ class Ticker:
         self._heartbeat: asyncio.TimerHandle | None = None
         self._offset = 0.0
         self._ending = False
+        self._serving = False
         self._ran_at = self._planned_at = -math.inf  # monotonic
 
     def start(self) -> None:
         """Begins to tick."""
-        self._scheduler.add_job(self._run, "interval", seconds=SAFETY_INTERVAL, id=DISPATCH, max_instances=RUNS_AT_ONCE)
+        self._scheduler.add_job(
+            partial(self._run_job, self._run),
+            "interval",
+            seconds=SAFETY_INTERVAL,
+            id=DISPATCH,
+            max_instances=RUNS_AT_ONCE,
+        )
         self._scheduler.start()
         self._offset = self._clock.now() - self._clock.monotonic()
         self._beat()
@@ -64,8 +73,8 @@ class Ticker:
 
     def wake(self) -> None:
         """Plans the next dispatch for what is due first. Call it when something became due earlier."""
-        if not self._scheduler.running:
-            return
+        if not self._scheduler.running or self._serving:
+            return  # a run that goes on looks again within SOON
         now, due = self._clock.monotonic(), self._next_due()
         pause = SAFETY_INTERVAL if due is None else min(max(due, self._ran_at + GRAIN, now) - now, SAFETY_INTERVAL)
         if now < self._planned_at <= now + pause:
@@ -82,10 +91,29 @@ class Ticker:
             self._scheduler.shutdown(wait=False)
 
     async def _run(self) -> None:
-        self._ran_at = self._clock.monotonic()
+        """Dispatches, and goes on for a while where more falls due soon."""
+        began = self._ran_at = self._clock.monotonic()
         self._planned_at = -math.inf
-        await self._dispatch()
+        if self._serving:
+            await self._dispatch()
+            return
+        self._serving = True
+        try:
+            while True:
+                pause = await self._dispatched()
+                if pause > SOON or self._ran_at - began >= SAFETY_INTERVAL:
+                    break
+                await asyncio.sleep(max(pause, GRAIN))
+        finally:
+            self._serving = False
         self.wake()
+
+    async def _dispatched(self) -> float:
+        """Dispatches; how many seconds later the next is due."""
+        self._ran_at = self._clock.monotonic()
+        await self._dispatch()
+        due = self._next_due()
+        return math.inf if due is None else due - self._clock.monotonic()
 
     async def _run_job(self, job: Callable[[], Awaitable[None]]) -> None:
         try:

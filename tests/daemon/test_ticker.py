@@ -92,6 +92,53 @@ async def test_it_looks_once_a_second_also_when_nobody_wakes_it() -> None:
         ticking.stop()
 
 
+class Dense(Work):
+    """A large fleet: one is due every 3 ms. `done` has how late each was."""
+
+    def __init__(self, clock: Clock, count: int) -> None:
+        super().__init__(clock)
+        self.left = [clock.monotonic() + 0.1 + 0.003 * number for number in range(count)]
+
+    def next_due(self) -> float | None:
+        return self.left[0] if self.left else None
+
+    async def dispatch(self) -> None:
+        now = self.clock.monotonic()
+        while self.left and self.left[0] <= now:
+            self.done.append(now - self.left.pop(0))
+
+
+async def test_a_large_fleet_is_served_on_time_by_one_run_a_second(caplog: pytest.LogCaptureFixture) -> None:
+    clock = Clock()
+    work = Dense(clock, 700)
+    ticking = Ticker(clock, work.next_due, work.dispatch)
+    with caplog.at_level(logging.INFO, "apscheduler"):
+        ticking.start()
+        try:
+            await until(lambda: not work.left, fairly(4.0))
+        finally:
+            ticking.stop()
+    runs = [record for record in caplog.records if "executed successfully" in record.getMessage()]
+    assert len(runs) <= 5
+    assert sorted(work.done)[len(work.done) * 9 // 10] <= fairly(0.05)
+
+
+async def test_many_wakes_put_nothing_off() -> None:
+    clock = Clock()
+    work = Work(clock)
+    ticking = Ticker(clock, work.next_due, work.dispatch)
+    ticking.start()
+    try:
+        await until(lambda: work.done)
+        for _ in range(100):
+            work.due = clock.monotonic()
+            ticking.wake()
+            await asyncio.sleep(0.002)
+        assert len(work.done) >= 5
+    finally:
+        ticking.stop()
+
+
 async def test_after_the_clock_was_set_everything_is_planned_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ticker, "HEARTBEAT", 0.05)
     clock = Clock()
