@@ -26,7 +26,7 @@ async def check_configured(config_file: str, names: tuple[str, ...]) -> list[Res
     """Checks the named targets (all, without names). Raises click errors for bad input."""
     settings = load(config_file)
     async with Shared(settings) as shared:
-        chosen = named(await with_discovered(shared, settings), names, config_file)
+        chosen = _some(named(await with_discovered(shared, settings), names, config_file), config_file)
         checked = await check_all(shared, chosen)
     return [(target.name, target.address.url, one.verdict) for target, one in zip(chosen, checked, strict=True)]
 
@@ -35,7 +35,7 @@ async def look_now(config_file: str, names: tuple[str, ...]) -> list[dict[str, o
     """The named targets as `/status` tells of them: each is checked once, and its journal read. Changes nothing."""
     settings = load(config_file)
     async with Shared(settings) as shared:
-        chosen = named(await with_discovered(shared, settings), names, config_file)
+        chosen = _some(named(await with_discovered(shared, settings), names, config_file), config_file)
         checked = await check_all(shared, chosen)
         rotations = await asyncio.gather(*(_rotation(shared, target) for target in chosen))
     reports = map(_report, chosen, checked, rotations)
@@ -86,6 +86,16 @@ def named(settings: Settings, names: Sequence[str], config_file: str) -> tuple[T
             f"--target: {config_file} has no target {', '.join(sorted(unknown))}; it has {known_names(settings)}."
         )
     return chosen
+
+
+def _some(targets: tuple[TargetSettings, ...], config_file: str) -> tuple[TargetSettings, ...]:
+    """Raises click.ClickException where there is none: silence would look like health."""
+    if not targets:
+        raise click.ClickException(
+            f"{config_file} has no target, and none was found where its discovery looks: write one there. What was found "
+            "and cannot be used is told above."
+        )
+    return targets
 
 
 def known_names(settings: Settings) -> str:

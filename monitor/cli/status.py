@@ -7,7 +7,7 @@ import json
 import ssl
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -58,9 +58,10 @@ def command(
 
         logs.configure("auto", "warning", sys.stderr)
         targets: list[Told] = list(asyncio.run(look_now(config_file, names)))
+        problems: Sequence[str] = ()  # they are in the log
     else:
         address = (url or URL).rstrip("/")
-        targets = asyncio.run(_fetch(address, _context(address, ca_file, insecure=insecure)))
+        targets, problems = asyncio.run(_fetch(address, _context(address, ca_file, insecure=insecure)))
         unknown = set(names) - {str(target.get("target")) for target in targets}
         if unknown:
             raise click.UsageError(f"--target: the monitor has no target {', '.join(sorted(unknown))}.")
@@ -68,7 +69,7 @@ def command(
     if output == "json":
         click.echo(json.dumps(targets, indent=2, ensure_ascii=False))
     else:
-        click.echo("\n".join(_text(targets, time.time())))
+        click.echo("\n".join(_text(targets, time.time(), () if names else problems)))
     return _exit_code(targets)
 
 
@@ -103,7 +104,7 @@ def _context(url: str, ca_file: str | None, *, insecure: bool) -> ssl.SSLContext
         raise click.UsageError(f"--ca-file: {ca_file} cannot be used: {reason}. Give a PEM file.") from None
 
 
-async def _fetch(url: str, context: ssl.SSLContext | bool) -> list[Told]:
+async def _fetch(url: str, context: ssl.SSLContext | bool) -> tuple[list[Told], Sequence[str]]:
     try:
         async with (
             asyncio.timeout(DEADLINE),
@@ -123,7 +124,7 @@ async def _fetch(url: str, context: ssl.SSLContext | bool) -> list[Told]:
         raise click.ClickException(
             f"no monitor answers at {url}. Give its address in --url, or look at the targets now: --config FILE."
         ) from None
-    return _targets(url, raw)
+    return _targets(url, raw), list(_problems(raw))
 
 
 def _targets(url: str, raw: bytes) -> list[Told]:
@@ -140,13 +141,28 @@ def _targets(url: str, raw: bytes) -> list[Told]:
     return list(targets)
 
 
+def _problems(raw: bytes) -> Iterator[str]:
+    """What discovery found and cannot use, in words; nothing where the answer does not say."""
+    told = json.loads(raw)
+    found = told.get("discovery_problems")
+    some = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+    for one in some:
+        goes_on = " Its former version goes on." if one.get("former_version_goes_on") is True else ""
+        yield f"{_word(one.get('origin'))} cannot be used: {_sentence(one.get('problem'))}{goes_on}"
+    total = told.get("discovery_problems_total")
+    if isinstance(total, int) and total > len(some):
+        yield f"{total - len(some)} more cannot be used: see the monitor's log."
+
+
 # --- how it is shown ---------------------------------------------------------------------------------------------------
 
 
-def _text(targets: Sequence[Told], now: float) -> Iterable[str]:
+def _text(targets: Sequence[Told], now: float, problems: Sequence[str]) -> Iterable[str]:
     rows = [_row(target, now) for target in targets]
     yield table(HEADINGS, rows, [WORDS[Status(target["status"]).kind][1] for target in targets], STATUS_COLUMN)
-    notes = [note for target in targets for note in _notes(target)]
+    notes = [*(note for target in targets for note in _notes(target)), *problems]
+    if not targets:
+        notes.insert(0, "The monitor has no targets, so nothing is being checked: add one to its configuration.")
     if notes:
         yield ""
         yield from notes

@@ -79,3 +79,11 @@ def test_doctor_examines_a_target_of_the_cluster_and_the_broken_one_fails_by_its
 def test_rotate_knows_a_discovered_target_and_says_why_it_is_not_rotated(write: Write, capsys: Out) -> None:
     assert run(["rotate", "portal", "--config", str(write("directory"))]) == 3
     assert "portal is not rotated" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["check", "status"])
+def test_where_no_target_is_found_that_is_said_instead_of_nothing(command: str, tmp_path: Path, capsys: Out) -> None:
+    (tmp_path / "targets").mkdir()
+    (config := tmp_path / "monitor.yaml").write_text(f"discovery: {{directory: {tmp_path / 'targets'}}}\n")
+    assert run([command, "--config", str(config)]) == 3
+    assert "none was found where its discovery looks: write one there." in capsys.readouterr().err

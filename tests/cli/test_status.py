@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +13,7 @@ from monitor.adapters.server.routes import Sources
 from monitor.adapters.server.server import Server
 from monitor.cli import status as module
 from monitor.cli.main import run
+from monitor.core.discovery import Origin, Trouble
 from monitor.core.journal import Journal, State, dump
 from monitor.core.model import Mode, Verdict
 from monitor.core.report import RotationReport, TargetReport
@@ -52,7 +53,7 @@ GOOD = report("good", replace(VALID, expires_at=NOW + 12.5 * DAY), ROTATION)
 
 
 @contextmanager
-def monitor(*reports: TargetReport, pair: str | None = None) -> Iterator[str]:
+def monitor(*reports: TargetReport, pair: str | None = None, troubles: Sequence[Trouble] = ()) -> Iterator[str]:
     """A monitor's pages on a thread, with these targets."""
 
     @asynccontextmanager
@@ -68,6 +69,7 @@ def monitor(*reports: TargetReport, pair: str | None = None) -> Iterator[str]:
             ready=lambda: True,
             now=lambda: NOW,
             version="1",
+            troubles=lambda: troubles,
         )
         server = Server(sources, port=0, cert_file=pair, key_file=pair)
         await server.start()
@@ -148,11 +150,29 @@ def test_a_verdict_that_is_old_is_no_good_news(capsys: Out) -> None:
     assert "a: not checked since 2026-11-18T10:06:40Z. Look at the monitor's log." in out
 
 
-def test_a_monitor_without_targets_tells_nothing(capsys: Out) -> None:
+def test_a_monitor_without_targets_says_that_nothing_is_checked(capsys: Out) -> None:
     with monitor() as url:
         assert run(["status", "--url", url]) == 3
+        assert "no targets, so nothing is being checked: add one" in capsys.readouterr().out
         assert run(["status", "--url", url, "--output", "json"]) == 3
     assert capsys.readouterr().out.endswith("[]\n")
+
+
+def test_what_discovery_cannot_use_is_told_below_the_table(capsys: Out) -> None:
+    broken = [Trouble(Origin("file", "", f"/t/{at}.yaml"), f"is junk \x1b[31m{at}; mend it") for at in range(250)]
+    troubles = [
+        *broken[:1],
+        Trouble(Origin("file", "", "/t/good.yaml"), "is junk; mend it", "good", kept=True),
+        *broken[1:],
+    ]
+    with monitor(GOOD, troubles=troubles) as url:
+        assert run(["status", "--url", url]) == 0
+        out = capsys.readouterr().out
+        assert run(["status", "--url", url, "--target", "good"]) == 0
+    assert "file /t/0.yaml cannot be used: is junk \\x1b[31m0; mend it." in out
+    assert "file /t/good.yaml cannot be used: is junk; mend it. Its former version goes on." in out
+    assert "51 more cannot be used: see the monitor's log." in out
+    assert "cannot be used" not in capsys.readouterr().out, "who asks for one target is told of that one"
 
 
 def test_https_is_trusted_by_its_ca_or_on_purpose_not_at_all(tmp_path: Path, capsys: Out) -> None:

@@ -252,7 +252,7 @@ def test_a_monitor_that_stands_still_says_so_on_its_page():
 
 def test_no_targets_is_told_as_what_it_is():
     document = page([])
-    assert "The configuration names none, so nothing is being checked." in document.text
+    assert "The configuration names none and discovery found none, so nothing is being checked." in document.text
 
 
 def test_a_target_that_does_not_exist_is_told_with_some_that_do():

@@ -21,7 +21,10 @@ from monitor.core.text import printable
 TEXT = "text/plain; charset=utf-8"
 JSON = "application/json"
 HEALTH_JSON = "application/health+json"
-NO_TARGETS = "no targets: the configuration names none, so nothing is being checked. Add one under `targets`."
+NO_TARGETS = (
+    "no targets: the configuration names none and discovery found none, so nothing is being checked. Add one under "
+    "`targets`, or where `discovery` looks; /status says what is found there and cannot be used."
+)
 NAMES_HINTED = 20
 TROUBLES_LISTED = 200
 _WEIGHT = re.compile(r"[01](\.[0-9]{0,3})?")
