@@ -68,6 +68,10 @@ class EveryReplica:
         self._memory = Memory()
         self._told = ""
 
+    def remember(self, former: EveryReplica) -> None:
+        """Takes over since when the replicas of the same server disagree."""
+        self._memory, self._told = former._memory, former._told
+
     async def check(self, *, full: bool, fresh: bool = False, last: Checked | None = None) -> Checked:
         """As `Checker.check`, with the replicas in the result and in the verdict."""
         credential = await self._source.read(ask=fresh)

@@ -99,6 +99,9 @@ class _Runtime:
         self.track = replace(former.track, suspect=False, failures=0)
         self.checks, self.failures = former.checks, former.failures
         self.history, self.problem = former.history, former.problem
+        asked, before = self.target.every_replica, former.target.every_replica
+        if asked is not None and before is not None:
+            asked.remember(before)
 
 
 class Fleet:

@@ -78,7 +78,7 @@ class Stage(World):
         )
         plain = through(self.service)
         url = "http://argocd-server.argocd"
-        made = Target("a", url, expected, interval, 300.0, 10.0, plain, settings=1, every_replica=every)
+        made = Target("a", url, expected, interval, 300.0, 10.0, plain, settings=interval, every_replica=every)
         self.fleet.set_targets([made])
         return every
 
@@ -346,6 +346,20 @@ def test_a_split_of_which_nothing_was_known_in_between_begins_anew() -> None:
         await stage.until(200.0)
         assert stage.statuses("a") == ["valid"]
         assert stage.counts() == (2, 1, 0)
+
+    told(story)
+
+
+def test_a_split_that_has_stayed_is_a_refusal_through_a_reload() -> None:
+    async def story(stage: Stage) -> None:
+        stage.begin()
+        await stage.until(20.0)
+        stage.stick(1)
+        stage.source.credential = Credential(Secret(stage.argocd.mint_key("ci", "b")))
+        await stage.until(20.0 + STAYS + 2 * INTERVAL)
+        stage.begin(interval=5.0)
+        await stage.until(20.0 + STAYS + 4 * INTERVAL)
+        assert stage.statuses("a") == ["valid", "rejected"]
 
     told(story)
 

@@ -2,7 +2,7 @@
 
 One reflector a Service, whatever number of targets it has, and of each slice only addresses and ports stay here. A
 list by label cannot be limited to names, so the permission is for all EndpointSlices of the namespace. Where it lacks,
-or where nothing was heard for long, nobody is asked: an address that is no longer a replica's may be anybody's.
+or where nothing was heard for long, nobody is asked.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ from monitor.core.watching import DENIED
 
 # Until then it is no trouble that a Service's replicas are not known yet.
 BEGINNING = 30.0
+# How old what is known may be: longer than a watch may be silent (`core.watching.SILENCE`) and is then begun anew, so that
+# nobody stops asking meanwhile. Not much longer: an address that is no longer a replica's may be anybody's.
+TRUSTED = 120.0
 
 
 class Place(NamedTuple):
@@ -94,7 +97,7 @@ class EndpointWatch:
             return Behind((), 0)
         now = self._api.clock.monotonic()
         reflector = watched.reflector
-        if reflector is None or not reflector.in_touch(now):
+        if reflector is None or not reflector.heard_within(TRUSTED, now):
             return Behind((), 0, self._unknown(watched, now))
         found = behind(reflector.known.values(), scheme, port)
         if not found.total and not found.problem:

@@ -132,6 +132,10 @@ class Reflector(Generic[Kept]):
         """Whether what is kept may be taken for the present state: listed, watched, and heard of in the last 90 s."""
         return in_touch(self._state, self._heard_at, now)
 
+    def heard_within(self, seconds: float, now: float) -> bool:
+        """Whether what is kept was the state at some moment in the last so many seconds, in touch now or not."""
+        return self.synced_at is not None and now - self._heard_at <= seconds
+
     async def run(self) -> None:
         """Keeps up until it is cancelled. Never ends by itself, and never raises for what the API does."""
         while True:

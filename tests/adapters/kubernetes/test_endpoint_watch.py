@@ -101,6 +101,16 @@ async def test_addresses_of_which_nothing_was_heard_for_long_are_not_asked(world
 
 
 @in_virtual_time
+async def test_a_watch_on_which_nothing_happens_for_an_hour_is_no_reason_to_stop_asking(world: World) -> None:
+    """Nobody writes, so no bookmarks come: the watch is begun anew for its silence, again and again."""
+    publish(world.state, NAMESPACE, "argocd-server", [A])
+    async with watching(world) as watch:
+        for _ in range(3600):
+            await asyncio.sleep(1.0)
+            assert (names(watch), problem(watch)) == (["a"], "")
+
+
+@in_virtual_time
 async def test_without_a_cluster_the_problem_is_told_after_the_beginning(world: World) -> None:
     async def nowhere() -> str:
         return "no kubeconfig"
