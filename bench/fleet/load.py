@@ -79,7 +79,7 @@ async def measure(
     """Runs a fleet of so many targets, `https` of them over TLS."""
     async with AsyncExitStack() as stack:
         stub = await stack.enter_async_context(helper("bench.fleet.stub", *_certificate(folder)))
-        configuration = fleet(targets, stub, folder, https=https)
+        configuration = fleet(targets, stub.said, folder, https=https)
         running = await stack.enter_async_context(monitor(configuration, folder))
         ready = time.monotonic() - running.began
         first = await _first_verdicts(running)

@@ -23,6 +23,7 @@ import yaml
 STARTS_WITHIN = 120.0
 ENDS_WITHIN = 10.0
 PAGE_WITHIN = 60.0
+MAX_LINE = 8 * 1024 * 1024
 LOOK = 0.02
 TICKS = os.sysconf("SC_CLK_TCK")
 MIB = 1024 * 1024
@@ -45,7 +46,10 @@ def usage_of(pid: int) -> Usage:
     # After the name in brackets, which may hold anything: the state is field 3.
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     cpu = (int(fields[11]) + int(fields[12])) / TICKS
-    files = len(os.listdir(f"/proc/{pid}/fd"))  # noqa: PTH208 - ten thousand names, and no paths
+    try:
+        files = len(os.listdir(f"/proc/{pid}/fd"))  # noqa: PTH208 - ten thousand names, and no paths
+    except PermissionError:  # the monitor keeps its memory to itself, and this along with it: root only
+        files = 0
     return Usage(int(sizes["VmRSS"]) / 1024, int(sizes["VmHWM"]) / 1024, cpu, files)
 
 
@@ -145,8 +149,25 @@ def environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(("TOKEN_MONITOR", "KUBECONFIG"))}
 
 
+class Helper:
+    """A process of the bench's own. said: the line of JSON with which it began."""
+
+    def __init__(self, process: asyncio.subprocess.Process, said: Mapping[str, Any]) -> None:
+        self._process = process
+        self.said = said
+
+    async def ask(self, **command: Any) -> dict[str, Any]:
+        """A command, as a line of JSON; what it answered."""
+        process = self._process
+        if process.stdin is None or process.stdout is None:
+            raise RuntimeError("the process has no pipes")
+        process.stdin.write(json.dumps(command).encode() + b"\n")
+        async with asyncio.timeout(ENDS_WITHIN):
+            return dict(json.loads(await process.stdout.readline()))
+
+
 @asynccontextmanager
-async def helper(module: str, *arguments: str) -> AsyncIterator[dict[str, Any]]:
+async def helper(module: str, *arguments: str) -> AsyncIterator[Helper]:
     """A process of the bench's own: prints one line of JSON once it serves, ends when its standard input does."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -155,13 +176,14 @@ async def helper(module: str, *arguments: str) -> AsyncIterator[dict[str, Any]]:
         *arguments,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
+        limit=MAX_LINE,
     )
-    assert process.stdin is not None
-    assert process.stdout is not None
+    if process.stdin is None or process.stdout is None:
+        raise RuntimeError("the process has no pipes")
     try:
         async with asyncio.timeout(STARTS_WITHIN):
             said = json.loads(await process.stdout.readline())
-        yield {**said, "pid": process.pid}
+        yield Helper(process, said)
     finally:
         process.stdin.close()
         try:
