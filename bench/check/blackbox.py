@@ -66,7 +66,7 @@ class Blackbox:
             headers={"Accept-Encoding": "identity"},  # compressing its page would cost it more
         )
         async with asyncio.timeout(START):
-            while not await self._listens():  # noqa: ASYNC110 - another process
+            while not await self._listens():
                 await asyncio.sleep(0.05)
         return self
 

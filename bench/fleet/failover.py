@@ -58,7 +58,7 @@ async def _pair(outside: Helper, folder: Path, name: str, kind: signal.Signals, 
                 both.append(await stack.enter_async_context(running))
         await _until(lambda: any(map(_leads, both)))
         leader, other = both if _leads(both[0]) else reversed(both)
-        await asyncio.sleep(random.uniform(ANY_MOMENT, 2 * ANY_MOMENT))  # noqa: S311 - no secret
+        await asyncio.sleep(random.uniform(ANY_MOMENT, 2 * ANY_MOMENT))
         began = time.monotonic()
         leader.signal(kind)
         await _until(lambda: _leads(other))

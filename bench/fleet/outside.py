@@ -18,8 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import uvloop
-
-from bench.fleet.tokens import token
 from monitor.adapters.clock import SystemClock
 from monitor.simulator import app as argocd_app
 from monitor.simulator.kubernetes import app as kubernetes_app
@@ -28,6 +26,8 @@ from monitor.simulator.kubernetes.app import write_kubeconfig
 from monitor.simulator.kubernetes.state import ClusterState
 from monitor.simulator.rbac import Role
 from monitor.simulator.state import ArgoCDState
+
+from bench.fleet.tokens import token
 
 NAMESPACE = "bench"
 KEY = "token"

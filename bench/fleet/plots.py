@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 # Two colours that stay apart for everybody, and in grey.
 QUIET, SCRAPED, PROMISED = "#0072b2", "#d55e00", "#777777"
 MIB_IN_MB = 1.048576
-FORMAT = {"svg.hashsalt": "token-monitor", "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 10}
 
 
 def draw(loads: Sequence[Load], folder: Path) -> list[Path]:
@@ -22,7 +21,8 @@ def draw(loads: Sequence[Load], folder: Path) -> list[Path]:
     import matplotlib as mpl
 
     mpl.use("svg")
-    mpl.rcParams.update(FORMAT)
+    mpl.rc("svg", hashsalt="token-monitor", fonttype="none")
+    mpl.rc("font", family="sans-serif", size=10)
     return [
         _picture(folder / "bench-fleet-memory.svg", "Resident memory (MB)", loads, _memory),
         _picture(folder / "bench-fleet-cpu.svg", "CPU (% of one core)", loads, _cpu),
