@@ -15,6 +15,7 @@ from monitor.core.announcement import Announcement
 from monitor.core.delivery import Active, Failed, Receipt
 from monitor.core.effects import Conflict, Consumers, Done, Listed, Minted, Refused, Unknown
 from monitor.core.endpoint_slices import Behind
+from monitor.core.exchange import Silent
 from monitor.core.model import Answer
 from monitor.core.questions import Question
 from monitor.core.secret import Secret
@@ -176,6 +177,18 @@ class Leadership(Protocol):
 
     def leads(self) -> bool:
         """Whether this replica may begin an effect now. Goes by the monotonic clock, without any call."""
+        ...
+
+
+class Peers(Protocol):
+    """The other replicas, asked what they see. Every call answers within its deadline and never raises."""
+
+    async def ask(self, origin: str) -> bytes | Silent:
+        """What the replica at `origin` (`http://10.0.0.3:8080`) tells: lines as `core.exchange` has them, not yet read."""
+        ...
+
+    async def close(self) -> None:
+        """Ends, for good."""
         ...
 
 

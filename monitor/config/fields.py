@@ -146,6 +146,17 @@ def port(lowest: int) -> Checked:
     )
 
 
+def whole(lowest: int, highest: int) -> Checked:
+    """A whole number."""
+
+    def check(value: object) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not lowest <= value <= highest:
+            raise refuse("not a number that is allowed here", f"write a whole number from {lowest} to {highest}")
+        return value
+
+    return Checked(check, {"type": "integer", "minimum": lowest, "maximum": highest})
+
+
 def duration(lowest: float, highest: float) -> Checked:
     """Seconds, written as `durations.parse` takes them, within bounds."""
 

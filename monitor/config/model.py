@@ -168,6 +168,17 @@ class Lease(Section):
     """Its namespace; kubernetes.namespace by default."""
 
 
+class Shards(Section):
+    """Whether replicas share the targets, instead of each checking all of them."""
+
+    enabled: Annotated[bool, fields.TRUTH] = False
+    """Share the targets among the replicas. Each holds a Lease of its own, called as kubernetes.lease.name says with
+    `-shard-0` and so on behind it."""
+    slots: Annotated[int, fields.whole(1, 32)] = 4
+    """How many replicas can share them; more than that wait for a place. The same on every replica; some more than there
+    are replicas, for those that come while others go."""
+
+
 class Kubernetes(Section):
     """How Secrets are reached: in a pod by its service account, else by KUBECONFIG or ~/.kube/config."""
 
@@ -178,7 +189,9 @@ class Kubernetes(Section):
     namespace: Annotated[str | None, fields.NAMESPACE] = None
     """Namespace of the Secrets; that of the pod, or of the context, by default."""
     lease: Lease = Lease()
-    """Which of several replicas rotates."""
+    """Which of several replicas rotates. With shards each does for its share, and this Lease is not used."""
+    shards: Shards = Shards()
+    """How replicas share the targets."""
     events: Annotated[bool, fields.TRUTH] = True
     """Tell by Events beside the token's Secret what happens to it."""
 

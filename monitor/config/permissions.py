@@ -35,7 +35,16 @@ def permissions_of(target: TargetSettings, settings: Settings) -> tuple[Permissi
 
 def shared_permissions(settings: Settings) -> tuple[Permission, ...]:
     """What is needed once, for all targets."""
-    return (*_lease(settings), *_discovery(settings))
+    leases = _shards(settings) if settings.kubernetes.shards.enabled else _lease(settings)
+    return (*leases, *_discovery(settings))
+
+
+def _shards(settings: Settings) -> Iterator[Permission]:
+    why = "replicas share the targets by these; without them each checks all"
+    namespace = settings.kubernetes.lease.namespace
+    for name in settings.kubernetes.shards.names:
+        yield Permission(namespace, COORDINATION, "leases", ("get", "update"), name, why, optional=True)
+        yield Permission(namespace, COORDINATION, "leases", ("create",), name, why, optional=True)
 
 
 def _lease(settings: Settings) -> tuple[Permission, ...]:

@@ -181,6 +181,20 @@ class LeaseSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ShardsSettings:
+    """Whether replicas share the targets. Their Leases are called `PREFIX-0` and so on, in the namespace of the Lease."""
+
+    enabled: bool = False
+    slots: int = 4
+    prefix: str = "token-monitor-shard"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The Leases."""
+        return tuple(f"{self.prefix}-{number}" for number in range(self.slots))
+
+
+@dataclass(frozen=True, slots=True)
 class KubernetesSettings:
     """How the Kubernetes API is found; None: in-cluster, else KUBECONFIG or ~/.kube/config."""
 
@@ -189,6 +203,7 @@ class KubernetesSettings:
     namespace: str | None = None
     lease: LeaseSettings = LeaseSettings()
     events: bool = True
+    shards: ShardsSettings = ShardsSettings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +303,11 @@ def resolve(document: model.Document) -> Settings:
                 kubernetes.lease.enabled, kubernetes.lease.name, kubernetes.lease.namespace or kubernetes.namespace
             ),
             kubernetes.events,
+            ShardsSettings(
+                kubernetes.shards.enabled,
+                kubernetes.shards.slots,
+                f"{kubernetes.lease.name}-shard",
+            ),
         ),
         state_dir=document.state_dir,
         alerts=AlertSettings(Thresholds(**document.alerts.thresholds.whole_seconds), document.alerts.runbooks),

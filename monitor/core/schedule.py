@@ -34,9 +34,27 @@ def phase_of(name: str) -> float:
     return crc32(name.encode()) / 2**32
 
 
-def first_due(rhythm: Rhythm, start: float, targets: int) -> float:
-    """The first check: soon, but not all in the same moment."""
-    return start + rhythm.phase * min(rhythm.interval, targets / FIRST_CHECKS_PER_SECOND)
+def first_due(rhythm: Rhythm, start: float, spread: float) -> float:
+    """The first check: soon, but not all in the same moment; within `spread` seconds, and the interval."""
+    return start + rhythm.phase * min(rhythm.interval, spread)
+
+
+def aligned(interval: float, phase: float, offset: float) -> Rhythm:
+    """A rhythm that is the same in every process: its grid lies on the time of day. offset: that minus monotonic seconds."""
+    return Rhythm(interval, (phase - offset / interval) % 1.0)
+
+
+def taken_over_due(rhythm: Rhythm, now: float, unwatched: float, spread: float) -> float:
+    """The first check of a target that another process checked on the same grid until `unwatched` seconds ago.
+
+    Where its turn came meanwhile it is looked at within `spread` seconds, in the order of the turns; else at its next one.
+    """
+    offset = rhythm.phase * rhythm.interval
+    last = offset + ((now - offset) // rhythm.interval) * rhythm.interval
+    window = min(unwatched, rhythm.interval)
+    if window <= 0.0 or now - last >= window:
+        return last + rhythm.interval
+    return now + spread * (1.0 - (now - last) / window)
 
 
 def next_due(rhythm: Rhythm, now: float) -> float:

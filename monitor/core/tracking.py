@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from monitor.core.model import Verdict
+from monitor.core.report import TargetReport
 from monitor.core.schedule import CONFIRMATION_DELAY, Rhythm, backed_off, next_due
 from monitor.core.status import Kind, Status
 
@@ -44,6 +45,11 @@ class Step:
 def begin(now: float) -> Track:
     """Before the first check."""
     return Track(Verdict(Status.PENDING, "the token has not been checked yet", "Wait for the first check."), now)
+
+
+def resume(report: TargetReport) -> Track:
+    """What another replica knew of a target, before the first check of this one."""
+    return Track(report.verdict, report.since, told=report.told, anonymous_access=report.anonymous_access)
 
 
 def advance(

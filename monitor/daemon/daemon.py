@@ -7,7 +7,7 @@ while running (the HTTP address, the log, the state directory) keeps its old val
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,12 +27,14 @@ from monitor.config.warnings import warnings_of
 from monitor.core.alert_conditions import UNREAD
 from monitor.core.model import Verdict
 from monitor.core.report import TargetReport
+from monitor.core.sharding import STILL_WATCHED, TakeOver
 from monitor.daemon.assembly import trust_of
 from monitor.daemon.discovering import Discovering
 from monitor.daemon.inside_argocd import InsideArgoCD
 from monitor.daemon.leading import Leading
 from monitor.daemon.platform import THIS_MACHINE, Platform
 from monitor.daemon.shared import Shared
+from monitor.daemon.sharing import Sharing
 from monitor.daemon.telling import Telling
 from monitor.daemon.watched_files import WatchedFiles, files_of
 from monitor.metrics import Metrics
@@ -77,7 +79,14 @@ class Daemon:
         self._file = file
         self._clock = platform.clock
         self._shared = Shared(settings, platform, self._secret_changed)
-        self._leading = Leading(settings, self._shared.kubernetes, platform)
+        self._sharing: Sharing | None = None
+        if settings.kubernetes.shards.enabled:
+            self._sharing = Sharing(
+                settings, self._shared.kubernetes, platform, lambda: self.server.port, self._take_over
+            )
+        self._leading = self._sharing or Leading(settings, self._shared.kubernetes, platform)
+        # The targets that this replica checks; where they are shared, a part of those of the settings.
+        self._mine: tuple[TargetSettings, ...] = ()
         self.metrics = Metrics(CollectorRegistry(), __version__)
         self._reactions = Reactions(self.metrics, self._shown, self._wake_rotation, self._leading)
         self.fleet = Fleet(self._clock, platform.chance, self._reactions, self._wake)
@@ -91,8 +100,8 @@ class Daemon:
         self._owned: list[asyncio.Task[None]] = []
         self._by_secret: dict[tuple[str | None, str], set[str]] = {}
         sources = Sources(
-            reports=self.reports,
-            report=self.report,
+            reports=self.whole,
+            report=self.report_of,
             metrics=self.metrics.render,
             alive=self._alive,
             ready=self._ready,
@@ -100,11 +109,20 @@ class Daemon:
             version=__version__,
             runbooks=settings.alerts.runbooks,
             troubles=lambda: self._discovering.service.troubles,
+            ask=self._ask_others,
+            whole=lambda: self._sharing.surroundings(len(self.fleet)) if self._sharing else None,
+            own=lambda: (self._sharing.speaker(len(self.fleet)), self.reports) if self._sharing else None,
         )
         self.server = platform.pages(sources, settings.http)
         self._configuration_ok = True
         self._telling = Telling(
-            settings, self._reports_to_tell, self._clock, self.metrics, self._alive, lambda: self._configuration_ok
+            settings,
+            self._reports_to_tell,
+            self._clock,
+            self.metrics,
+            self._alive,
+            lambda: self._configuration_ok,
+            self._elsewhere,
         )
         self._started = False
         self._started_at = 0.0
@@ -122,6 +140,8 @@ class Daemon:
         self.metrics.attach(self.reports)
         self.metrics.reloaded(successful=True)
         await self.server.start()
+        if self._sharing is not None:
+            self.fleet.align()
         self._apply(self._settings)
         self._files.changed()
         self._leading.start()
@@ -166,13 +186,29 @@ class Daemon:
             await asyncio.wait(self._owned)
 
     def reports(self) -> Iterator[TargetReport]:
-        """Every target as it stands, with its rotation."""
+        """Every target that this replica checks as it stands, with its rotation."""
         return map(self._with_rotation, self.fleet.reports())
 
     def report(self, name: str) -> TargetReport | None:
-        """One target as it stands, with its rotation; None when there is none of that name."""
+        """One of these; None when it checks none of that name."""
         report = self.fleet.report(name)
         return None if report is None else self._with_rotation(report)
+
+    def whole(self) -> Iterable[TargetReport]:
+        """Every target of the configuration, also those that other replicas check."""
+        return self.reports() if self._sharing is None else self._sharing.whole(self._settings.targets, self.report)
+
+    def report_of(self, name: str) -> TargetReport | None:
+        """One of these; None when there is none of that name."""
+        own = self.report(name)
+        if self._sharing is None:
+            return own
+        target = next((target for target in self._settings.targets if target.name == name), None)
+        return self._sharing.one(target, own) if target is not None else None
+
+    async def _ask_others(self) -> None:
+        if self._sharing is not None:
+            await self._sharing.ask()
 
     def _reports_to_tell(self) -> Iterator[TargetReport]:
         """The same for alerts: a rotation of which nothing is known yet is no reason to call an alert over."""
@@ -191,23 +227,41 @@ class Daemon:
         """A person asks for a new key of a target."""
         self.rotations.demand(name)
 
-    def _apply(self, settings: Settings) -> None:
+    def _apply(
+        self, settings: Settings, known: Mapping[str, TargetReport] | None = None, taken: TakeOver = STILL_WATCHED
+    ) -> None:
+        """Makes these the settings. known, taken: of targets that come from another replica."""
         siblings = {found.name: self._shared.rotating.siblings(found) for found in self._settings.targets}
         self._shared.rotating.reloaded(settings)
-        targets = self._targets = {found.name: self._target(found) for found in settings.targets}
-        announcers = {found.name: self._shared.announcer(found) for found in settings.targets}
+        before, self._mine = self._mine, self._sharing.mine(settings.targets) if self._sharing else settings.targets
+        targets = self._targets = {found.name: self._target(found) for found in self._mine}
+        announcers = {found.name: self._shared.announcer(found) for found in self._mine}
         self._reactions.set_announcers({name: told for name, told in announcers.items() if told is not None})
         self._reactions.forget_all_but(targets)
-        self.fleet.set_targets(targets.values())
-        self.rotations.set_rotators(self._rotators(settings, targets, siblings), self._shared.rotating.logins())
+        self._reactions.resume(report for name, report in (known or {}).items() if name in targets)
+        self.fleet.set_targets(targets.values(), known, taken)
+        rotators = self._rotators(before, targets, siblings)
+        elsewhere = {target.name for target in settings.targets} - targets.keys()
+        self.rotations.set_rotators(rotators, self._shared.rotating.logins(), elsewhere)
         if self._shared.watch is not None:
-            self._by_secret = by_secret(settings)
-            self._shared.watch.set_wanted(place for target in settings.targets for place in secrets_of(target))
+            self._by_secret = by_secret(self._mine)
+            self._shared.watch.set_wanted(place for target in self._mine for place in secrets_of(target))
             self._shared.watch.start()
-        self._shared.follow_services(settings.targets)
-        self._inside.set_targets(settings.targets)
-        self._target_files.set_targets(settings.targets)
+        self._shared.follow_services(self._mine)
+        self._inside.set_targets(self._mine)
+        self._target_files.set_targets(self._mine)
         self._settings = settings
+
+    def _take_over(self, known: Mapping[str, TargetReport], taken: TakeOver) -> None:
+        """The share is another."""
+        before = tuple(self.reports())
+        self._apply(self._settings, known, taken)
+        if self._sharing is not None:
+            self._sharing.gave_up(report for report in before if report.name not in self._targets)
+
+    def _elsewhere(self) -> Set[str]:
+        """The targets that other replicas check."""
+        return {target.name for target in self._settings.targets} - self._targets.keys()
 
     def _target(self, settings: TargetSettings) -> Target:
         """The target; that of unchanged settings goes on, since discovery brings all of them anew."""
@@ -220,12 +274,15 @@ class Daemon:
             log.info("the discovered targets are others", targets=len(self.fleet))
 
     def _rotators(
-        self, settings: Settings, targets: Mapping[str, Target], siblings: Mapping[str, Sequence[TargetSettings]]
+        self,
+        before: Sequence[TargetSettings],
+        targets: Mapping[str, Target],
+        siblings: Mapping[str, Sequence[TargetSettings]],
     ) -> dict[str, Rotator]:
-        """A rotator for each target that has one; that of an unchanged target goes on. siblings: as they were."""
-        old = {found.name: found for found in self._settings.targets}
+        """A rotator for each target that has one; that of an unchanged target goes on. before, siblings: as they were."""
+        old = {found.name: found for found in before}
         rotators: dict[str, Rotator] = {}
-        for found in settings.targets:
+        for found in self._mine:
             same = old.get(found.name) == found and siblings.get(found.name) == self._shared.rotating.siblings(found)
             kept = self.rotations.rotator(found.name) if same else None
             made = kept or self._shared.rotator(found, targets[found.name])
@@ -317,10 +374,10 @@ def secrets_of(target: TargetSettings) -> Iterator[tuple[str | None, str, str]]:
             yield source.namespace, source.name, source.key
 
 
-def by_secret(settings: Settings) -> dict[tuple[str | None, str], set[str]]:
+def by_secret(targets: Iterable[TargetSettings]) -> dict[tuple[str | None, str], set[str]]:
     """Which targets use a Secret: namespace and name -> names of targets."""
     users: dict[tuple[str | None, str], set[str]] = {}
-    for target in settings.targets:
+    for target in targets:
         for namespace, name, _ in secrets_of(target):
             users.setdefault((namespace, name), set()).add(target.name)
     return users

@@ -6,6 +6,7 @@ that a seed decides and without sockets: nothing else in the service asks the ma
 
 from __future__ import annotations
 
+import os
 import random
 import secrets
 import socket
@@ -16,13 +17,14 @@ from typing import Protocol
 from monitor.adapters.argocd.connections import Connections
 from monitor.adapters.clock import SystemClock
 from monitor.adapters.kubernetes.connection import KubernetesConnection
+from monitor.adapters.peers import HttpPeers
 from monitor.adapters.server.routes import Sources
 from monitor.adapters.server.server import Server
 from monitor.cluster import KubernetesApi
 from monitor.config.settings import HttpSettings, KubernetesSettings
 from monitor.core.addresses import is_near
 from monitor.daemon.ticker import Ticker
-from monitor.ports import Clock
+from monitor.ports import Clock, Peers
 
 
 class KubernetesWay(KubernetesApi, Protocol):
@@ -91,6 +93,7 @@ class Platform:
     """One machine. chance: 0 to 1. token_hex: so many random bytes as text, never the same twice. host: its name.
 
     connections: to Argo CD servers; distant: to those that may not be on this machine.
+    pod_ip: where other replicas reach it; "" where nobody said. peers: the way to them.
     """
 
     clock: Clock
@@ -102,6 +105,14 @@ class Platform:
     distant: Callable[[Clock], Connections] = _distant
     ticker: Callable[[Clock, Callable[[], float | None], Callable[[], Awaitable[None]]], Ticks] = Ticker
     pages: Callable[[Sources, HttpSettings], Pages] = _server
+    pod_ip: str = ""
+    peers: Callable[[], Peers] = HttpPeers
 
 
-THIS_MACHINE = Platform(SystemClock(), random.SystemRandom().random, secrets.token_hex, socket.gethostname())
+THIS_MACHINE = Platform(
+    SystemClock(),
+    random.SystemRandom().random,
+    secrets.token_hex,
+    socket.gethostname(),
+    pod_ip=os.environ.get("POD_IP", ""),
+)

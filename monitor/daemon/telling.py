@@ -7,7 +7,7 @@ come and go are seen in the reports.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from pathlib import Path
 
 from monitor.adapters.alertmanager import AlertmanagerSink, Credential
@@ -28,7 +28,7 @@ class Telling:
     """The notifier and the heart of one process, as far as they are configured.
 
     reports: every target as it stands. alive: what keeps the monitor from working, None when nothing does.
-    configuration_ok: whether the last reading of the configuration succeeded.
+    configuration_ok: whether the last reading of the configuration succeeded. elsewhere: targets that another replica tells of.
     """
 
     INTERVAL = TICK
@@ -41,6 +41,7 @@ class Telling:
         metrics: Metrics,
         alive: Callable[[], str | None],
         configuration_ok: Callable[[], bool] = lambda: True,
+        elsewhere: Callable[[], Set[str]] = frozenset,
     ) -> None:
         self._callers: list[HttpCaller] = []
         self._notifier: Notifier | None = None
@@ -51,7 +52,7 @@ class Telling:
             wording = Wording(place_of(told), settings.alerts.runbooks, told.resend_interval)
             sinks = self._sinks(told, wording)
             thresholds = settings.alerts.thresholds
-            self._notifier = Notifier(clock, reports, sinks, wording, thresholds, metrics, configuration_ok)
+            self._notifier = Notifier(clock, reports, sinks, wording, thresholds, metrics, configuration_ok, elsewhere)
         if settings.heartbeat is not None:
             heartbeat = self._pinged(settings.heartbeat)
             self._heart = Heart(clock, heartbeat, alive, settings.heartbeat.interval)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -19,9 +19,19 @@ import structlog
 from monitor.core.history import remember
 from monitor.core.model import Expectation, Verdict
 from monitor.core.report import TargetReport, check_json
-from monitor.core.schedule import CONFIRMATION_AFTER_CHANGE, Rhythm, confirmation_delay, first_due, phase_of
+from monitor.core.schedule import (
+    CONFIRMATION_AFTER_CHANGE,
+    FIRST_CHECKS_PER_SECOND,
+    Rhythm,
+    aligned,
+    confirmation_delay,
+    first_due,
+    phase_of,
+    taken_over_due,
+)
+from monitor.core.sharding import STILL_WATCHED, TakeOver
 from monitor.core.status import Kind, Status
-from monitor.core.tracking import Track, advance, begin
+from monitor.core.tracking import Track, advance, begin, resume
 from monitor.ports import Clock
 from monitor.services.checker import Checked, Checker
 from monitor.services.every_replica import EveryReplica
@@ -79,10 +89,10 @@ class _Runtime:
         "track",
     )
 
-    def __init__(self, target: Target, now: float, due: float) -> None:
+    def __init__(self, target: Target, rhythm: Rhythm, track: Track, due: float) -> None:
         self.target = target
-        self.rhythm = Rhythm(target.interval, phase_of(target.name))
-        self.track: Track = begin(now)
+        self.rhythm = rhythm
+        self.track = track
         self.due = due
         self.last: Checked | None = None
         self.full_at: float | None = None
@@ -118,16 +128,28 @@ class Fleet:
         self._heap: list[tuple[float, str]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
+        self._offset = 0.0
         self.dispatched_at: float | None = None
 
     def __len__(self) -> int:
         return len(self._runtimes)
 
-    def set_targets(self, targets: Iterable[Target]) -> None:
+    def align(self) -> None:
+        """Lays the checks on the time of day, as it is now: several processes have the same turns for the same target then."""
+        self._offset = self._clock.now() - self._clock.monotonic()
+
+    def set_targets(
+        self,
+        targets: Iterable[Target],
+        known: Mapping[str, TargetReport] | None = None,
+        taken: TakeOver = STILL_WATCHED,
+    ) -> None:
         """Makes `targets` the fleet. A changed target is checked soon.
 
         What is known of a target stays while its server and the place of its credential do: a new interval is no reason
         to forget since when a token is refused, or to call one that works "not checked yet".
+
+        known: what another replica saw of those that are new here, with which they go on. taken: how they came.
         """
         wanted = {target.name: target for target in targets}
         now = self._clock.monotonic()
@@ -140,8 +162,8 @@ class Fleet:
             old = self._runtimes.get(target.name)
             if old is not None and old.task is not None:
                 old.task.cancel()
-            due = first_due(Rhythm(target.interval, phase_of(target.name)), now, len(fresh))
-            self._runtimes[target.name] = runtime = _Runtime(target, self._clock.now(), due)
+            report = (known or {}).get(target.name) if old is None else None
+            self._runtimes[target.name] = runtime = self._begun(target, report, taken, now, len(fresh))
             if old is not None and _place(old.target) == _place(target):
                 runtime.remember(old)
         # In the order of the configuration, also where a reload moved a target.
@@ -238,6 +260,21 @@ class Fleet:
     def _is_new(self, target: Target) -> bool:
         old = self._runtimes.get(target.name)
         return old is None or old.target.settings is None or old.target.settings != target.settings
+
+    def _begun(self, target: Target, report: TargetReport | None, taken: TakeOver, now: float, fresh: int) -> _Runtime:
+        """A target before its first check here. fresh: how many begin with it."""
+        rhythm = self._rhythm(target)
+        soon = fresh / FIRST_CHECKS_PER_SECOND
+        spread = min(soon, taken.spread) if taken.unwatched > 0.0 else soon
+        if report is None or report.server != target.server or report.verdict.status is Status.PENDING:
+            due = first_due(rhythm, now, spread)
+            return _Runtime(target, rhythm, begin(self._clock.now()), due)
+        runtime = _Runtime(target, rhythm, resume(report), taken_over_due(rhythm, now, taken.unwatched, spread))
+        runtime.history = report.history
+        return runtime
+
+    def _rhythm(self, target: Target) -> Rhythm:
+        return aligned(target.interval, phase_of(target.name), self._offset)
 
     def _plan(self, runtime: _Runtime, due: float) -> None:
         runtime.due = due

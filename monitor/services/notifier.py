@@ -9,7 +9,7 @@ themselves, once, at the start. When the monitor ends, nothing is told as over: 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from typing import Protocol
 
 import structlog
@@ -43,6 +43,8 @@ class Notifier:
     """All direct alerts of the process.
 
     reports: every target as it stands. configuration_ok: whether the last reading of the configuration succeeded.
+    elsewhere: the targets that another replica tells of. One that went there is forgotten without a word, so that nothing is
+    called over that fires on; one that came from there is asked for in what the Alertmanagers hold.
     """
 
     def __init__(
@@ -54,9 +56,12 @@ class Notifier:
         thresholds: Thresholds,
         counter: Counter,
         configuration_ok: Callable[[], bool] = lambda: True,
+        elsewhere: Callable[[], Set[str]] = frozenset,
     ) -> None:
         self._clock = clock
         self._reports = reports
+        self._elsewhere = elsewhere
+        self._were_elsewhere: Set[str] = frozenset()
         self._thresholds = thresholds
         self._configuration_ok = configuration_ok
         self._wording = wording
@@ -89,10 +94,22 @@ class Notifier:
             if count % SLICE == 0:
                 await asyncio.sleep(0)
         self._names = {report.name for report in reports}
+        self._hand_over()
         now = self._clock.now()
         self._take_in(dict(removed(self._phases, self._names, now, self._thresholds)))
         self._seen = {name: seen for name, seen in self._seen.items() if name in self._names}
         self._judge_configuration(now)
+
+    def _hand_over(self) -> None:
+        """Forgets what went to another replica, and asks for what came from one."""
+        elsewhere = self._elsewhere() - self._names
+        for key in [key for key in self._phases if key.target in elsewhere]:
+            del self._phases[key]
+        if self._names & self._were_elsewhere:
+            self._forget_at = self._clock.monotonic() + self._thresholds.gap
+            for courier in self._couriers:
+                courier.recall()
+        self._were_elsewhere = elsewhere
 
     def _sight(self, report: TargetReport) -> Sight:
         now = self._clock.now()
@@ -165,6 +182,10 @@ class _Courier:
     def works(self) -> bool:
         """Whether the last request arrived, as far as is known."""
         return self._failures == 0
+
+    def recall(self) -> None:
+        """What this Alertmanager holds is to be asked for again."""
+        self._recalled = False
 
     def wake(self, *, recalls: bool) -> None:
         """Starts what has to be done, if nothing is under way. recalls: it is early enough to ask what was told before."""

@@ -15,6 +15,7 @@ import structlog
 
 from monitor.core.announcement import Announcement, of_change
 from monitor.core.model import Verdict
+from monitor.core.report import TargetReport
 from monitor.core.status import Kind, Status
 from monitor.ports import Announcer
 from monitor.services.checker import Checked
@@ -79,6 +80,12 @@ class Reactions:
         """Drops the memory of targets that are gone."""
         kept = set(names)
         self._seen = {name: seen for name, seen in self._seen.items() if name in kept}
+
+    def resume(self, reports: Iterable[TargetReport]) -> None:
+        """Goes on with what another replica saw of targets that are new here: what it announced is not announced again."""
+        for report in reports:
+            if report.told is not None:
+                self._seen.setdefault(report.name, _Seen(report.told.status, report.verdict.status))
 
     def checked(self, name: str, checked: Checked, lateness: float) -> None:
         """After each check."""

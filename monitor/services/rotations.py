@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Container, Hashable, Mapping
+from functools import partial
 
 import structlog
 
@@ -44,6 +45,7 @@ class Rotations:
         self._leads = leads
         self._rotators: dict[str, Rotator] = {}
         self._logins: dict[str, Hashable] = {}
+        self._elsewhere: Container[str] = ()
         self._due: dict[str, float] = {}
         self._queue: deque[str] = deque()
         self._running: dict[str, asyncio.Task[None]] = {}
@@ -52,18 +54,26 @@ class Rotations:
         self._led = False
         self._closing = False
 
-    def set_rotators(self, rotators: Mapping[str, Rotator], logins: Mapping[str, Hashable] | None = None) -> None:
-        """Makes these the rotated targets; one that runs is left to its end.
+    def set_rotators(
+        self,
+        rotators: Mapping[str, Rotator],
+        logins: Mapping[str, Hashable] | None = None,
+        elsewhere: Container[str] = (),
+    ) -> None:
+        """Makes these the rotated targets; one that runs is left to its end, and begins nothing more if it is elsewhere.
+
+        elsewhere: the targets that another replica rotates.
 
         logins: whom a target logs in as, where it does. Those that are equal never run at the same time: each would see
         the other's login under way and give way to it.
         """
         for name in self._rotators.keys() - rotators.keys():
-            _tell_left(name, self._rotators[name].report())
+            if name not in elsewhere:
+                _tell_left(name, self._rotators[name].report())
         now = self._clock.monotonic()
         unchanged = {name for name, rotator in rotators.items() if self._rotators.get(name) is rotator}
         self._due = {name: self._due[name] if name in unchanged else now for name in rotators}
-        self._rotators, self._logins = dict(rotators), dict(logins or {})
+        self._rotators, self._logins, self._elsewhere = dict(rotators), dict(logins or {}), elsewhere
 
     def rotator(self, name: str) -> Rotator | None:
         """The rotator of a target, to be kept while its settings stay the same."""
@@ -124,14 +134,16 @@ class Rotations:
                 self._logging_in[name] = login
             self._running[name] = asyncio.create_task(self._run(name, self._rotators[name]), name=f"rotate {name}")
 
-    def _may_act(self) -> bool:
-        return self._leads() and not self._closing
+    def _may_act(self, name: str) -> bool:
+        return self._leads() and not self._closing and name not in self._elsewhere
 
     async def _run(self, name: str, rotator: Rotator) -> None:
         pause = AFTER_DEFECT
         try:
             if self._led:
-                until = await rotator.advance(self._sight(name) or Sight(None, None), leads=self._may_act)
+                until = await rotator.advance(
+                    self._sight(name) or Sight(None, None), leads=partial(self._may_act, name)
+                )
                 pause = min(max(0.0, until - self._clock.now()), LONGEST_PAUSE)
             else:
                 await rotator.look()

@@ -26,6 +26,7 @@ from monitor.config.settings import (
     LeaseSettings,
     RotationSettings,
     Settings,
+    ShardsSettings,
     TargetSettings,
 )
 from monitor.core.claims import read_claims
@@ -50,7 +51,7 @@ SECRET, KEY = "argocd-token", "token"
 PASSWORD_SECRET, PASSWORD_KEY = "argocd-initial-admin-secret", "password"
 PASSWORD = "the first password"
 # Who the replicas are for Kubernetes: the bearer token of each, and its user.
-REPLICAS = {"bearer-of-one-2f0c": "one", "bearer-of-other-9b1d": "other"}
+REPLICAS = {"bearer-of-one-2f0c": "one", "bearer-of-other-9b1d": "other", "bearer-of-third-77aa": "third"}
 INTERVAL = 0.4
 GRACE = 0.3
 PATIENCE = 10.0
@@ -161,10 +162,15 @@ class Outside:
 
     # --- settings ----------------------------------------------------------------------------------------------------
 
-    def kubernetes(self, replica: str = "one", *, lease: bool = False) -> KubernetesSettings:
+    def kubernetes(self, replica: str = "one", *, lease: bool = False, shards: int = 0) -> KubernetesSettings:
         bearer = next(token for token, user in REPLICAS.items() if user == replica)
         config = write_kubeconfig(self.folder / f"kubeconfig-{replica}", self.cluster_url, bearer, namespace=NAMESPACE)
-        return KubernetesSettings(str(config), namespace=NAMESPACE, lease=LeaseSettings(lease, namespace=NAMESPACE))
+        return KubernetesSettings(
+            str(config),
+            namespace=NAMESPACE,
+            lease=LeaseSettings(lease, namespace=NAMESPACE),
+            shards=ShardsSettings(enabled=shards > 0, slots=shards or 1),
+        )
 
     def target(self, name: str = TARGET, **changes: Any) -> TargetSettings:
         """A target in token mode."""
@@ -192,8 +198,11 @@ class Outside:
         }
         return self.target(name, **{**given, **changes})
 
-    def settings(self, *targets: TargetSettings, replica: str = "one", lease: bool = False) -> Settings:
-        kubernetes = self.kubernetes(replica, lease=lease)
+    def settings(
+        self, *targets: TargetSettings, replica: str = "one", lease: bool = False, shards: int = 0
+    ) -> Settings:
+        """shards: how many slots there are for replicas that share the targets; 0: they do not."""
+        kubernetes = self.kubernetes(replica, lease=lease, shards=shards)
         return Settings(targets=targets, http=HttpSettings("127.0.0.1", 0), kubernetes=kubernetes)
 
 

@@ -113,9 +113,11 @@ async def alertmanager(
     peers: Sequence[str] | None = None,
     arguments: Sequence[str] = (),
     listens_only: bool = False,
+    group_by: Sequence[str] = (),
 ) -> AsyncIterator[Alertmanager]:
     """Runs an instance until the block is left. peers: cluster addresses of others; None: no cluster at all.
 
+    group_by: labels of which each value has notifications of its own.
     listens_only: it is ready when its port is open, since it cannot simply be asked (a password, a certificate).
     """
     binary = program("prometheus-alertmanager", "prometheus-alertmanager")
@@ -123,7 +125,10 @@ async def alertmanager(
     home = folder / name
     home.mkdir(exist_ok=True)
     hook = [{"url": notify, "send_resolved": True}] if notify else []
-    config = {"route": {"receiver": "test", **QUICK_GROUPS}, "receivers": [{"name": "test", "webhook_configs": hook}]}
+    config = {
+        "route": {"receiver": "test", **QUICK_GROUPS, "group_by": list(group_by)},
+        "receivers": [{"name": "test", "webhook_configs": hook}],
+    }
     (home / "alertmanager.yml").write_text(yaml.safe_dump(config))
     cluster = f"{HOST}:{ports.cluster}"
     command = [

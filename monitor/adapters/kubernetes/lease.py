@@ -8,26 +8,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
 from typing import Any, assert_never
 
 import structlog
 
-from monitor.adapters.kubernetes.calls import seconds
+from monitor.adapters.kubernetes.lease_object import DENIED, Leases, record_of
 from monitor.cluster import Answer, KubernetesApi, NoAnswer
 from monitor.core import election
-from monitor.core.election import Acquire, Candidate, Create, Read, Record, Renew, StepDown, Wait
+from monitor.core.election import Acquire, Candidate, Create, Read, Renew, StepDown, Wait
 from monitor.core.text import printable
 from monitor.ports import Clock
 
 log = structlog.get_logger(__name__)
 
-# Three calls fit between a renewal and the end of leading.
-CALL_DEADLINE = 3.0
-LONGEST_LEASE = 3600.0
 RELEASE_DEADLINE = 2.0
 AFTER_DEFECT = 10.0
-DENIED = frozenset({403, 404, 405})
 # Smaller steps than this are no steps for a timer.
 SHORTEST_WAIT = 0.001
 
@@ -49,14 +44,12 @@ class LeaseElection:
         clock: Clock,
         chance: Callable[[], float],
     ) -> None:
-        self._api = api
-        self._namespace = namespace
+        self._leases = Leases(api, namespace, clock)
         self._name = name
         self._clock = clock
         self._chance = chance
         self._candidate = Candidate(identity)
         self._lease: Mapping[str, Any] = {}
-        self._stamped = datetime.fromtimestamp(0, UTC)
         self._led = False
         self._told_denied = False
         self._closing = False
@@ -123,8 +116,8 @@ class LeaseElection:
                 assert_never(never)
 
     async def _read(self) -> None:
-        answer = await self._call("GET", self._name)
-        record = _record(answer)
+        answer = await self._leases.call("GET", self._name)
+        record = record_of(answer)
         if isinstance(answer, Answer) and (record is not None or answer.status == 404):
             self._lease = answer.body if record is not None else {}
             now = self._clock.monotonic()
@@ -135,8 +128,9 @@ class LeaseElection:
     async def _write(self, method: str, name: str) -> None:
         """Writes the Lease as held by this replica; the version that it was read with makes it a compare-and-swap."""
         began = self._clock.monotonic()
-        answer = await self._call(method, name, self._held())
-        record = _record(answer)
+        held = self._leases.held(self._lease, self._name, self._candidate.identity, election.LEASE_DURATION)
+        answer = await self._leases.call(method, name, held)
+        record = record_of(answer)
         if isinstance(answer, Answer) and record is not None:
             self._lease = answer.body
             now = self._clock.monotonic()
@@ -159,59 +153,13 @@ class LeaseElection:
     async def _release(self) -> None:
         """Empties the holder, where it is this replica. What was sent before may have come through: it looks first."""
         self._candidate = election.stood_down(self._candidate)
-        record = _record(answer := await self._call("GET", self._name))
+        record = record_of(answer := await self._leases.call("GET", self._name))
         if record is None or record.holder != self._candidate.identity or not isinstance(answer, Answer):
             return
         self._lease = answer.body
-        released = {"holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": self._stamp()}
-        answer = await self._call("PUT", self._name, self._with(released))
-        if _record(answer) is not None:
+        answer = await self._leases.call("PUT", self._name, self._leases.released(self._lease, self._name))
+        if record_of(answer) is not None:
             log.info("the Lease is handed over", lease=self._name)
-
-    async def _call(self, method: str, name: str, body: object | None = None) -> Answer | NoAnswer:
-        try:
-            async with asyncio.timeout(CALL_DEADLINE):
-                if self._namespace is None and (problem := await self._api.ready()) is not None:
-                    return NoAnswer(problem, sent=False)
-                namespace = self._namespace or self._api.namespace
-                path = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
-                path = f"{path}/{name}" if name else path
-                return await self._api.request(method, path, body=body, deadline=CALL_DEADLINE)
-        except TimeoutError:
-            return NoAnswer(f"no answer within {CALL_DEADLINE:g} s")
-
-    def _held(self) -> dict[str, Any]:
-        """The Lease as this replica writes it."""
-        now = self._stamp()
-        spec = self._lease.get("spec") or {}
-        ours = spec.get("holderIdentity") == self._candidate.identity
-        transitions = spec.get("leaseTransitions")
-        before = transitions if isinstance(transitions, int) else 0
-        changed = {
-            "holderIdentity": self._candidate.identity,
-            "leaseDurationSeconds": int(election.LEASE_DURATION),
-            "acquireTime": spec.get("acquireTime", now) if ours else now,
-            "renewTime": now,
-            "leaseTransitions": before if ours or not spec else before + 1,
-        }
-        return self._with(changed)
-
-    def _with(self, changed: Mapping[str, Any]) -> dict[str, Any]:
-        """The Lease with these in its spec, everything else as it was."""
-        metadata = {"name": self._name, **(self._lease.get("metadata") or {})}
-        metadata.pop("managedFields", None)
-        return {
-            "apiVersion": "coordination.k8s.io/v1",
-            "kind": "Lease",
-            "metadata": metadata,
-            "spec": {**(self._lease.get("spec") or {}), **changed},
-        }
-
-    def _stamp(self) -> str:
-        """The time of day, for people and as a sign of life: two are never equal, also where the clock stands still."""
-        now = datetime.fromtimestamp(self._clock.now(), UTC)
-        self._stamped = now if now != self._stamped else self._stamped + timedelta(microseconds=1)
-        return self._stamped.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
     def _tell(self) -> None:
         leads = self.leads()
@@ -230,20 +178,3 @@ class LeaseElection:
             fix="give the monitor's service account the verb create on leases (coordination.k8s.io), and get, update"
             f" with resourceNames [{self._name}]",
         )
-
-
-def _record(answer: Answer | NoAnswer) -> Record | None:
-    """The Lease of an answer; None where it holds none."""
-    if isinstance(answer, NoAnswer) or answer.status not in (200, 201):
-        return None
-    metadata, spec = answer.body.get("metadata"), answer.body.get("spec") or {}
-    version = metadata.get("resourceVersion") if isinstance(metadata, Mapping) else None
-    if not isinstance(version, str) or not version or not isinstance(spec, Mapping):
-        return None
-    duration = seconds(spec.get("leaseDurationSeconds"), LONGEST_LEASE)
-    return Record(
-        holder=str(spec.get("holderIdentity") or ""),
-        version=version,
-        duration=election.LEASE_DURATION if duration is None else duration,
-        term=tuple(str(spec.get(name)) for name in ("acquireTime", "renewTime", "leaseTransitions")),
-    )

@@ -13,14 +13,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
+from monitor.core import exchange
 from monitor.core.discovery import Trouble, trouble_json
+from monitor.core.exchange import Speaker
 from monitor.core.report import TargetReport, health_json, health_line, rfc3339, status_json
 from monitor.core.status import Kind
 from monitor.core.text import printable
+from monitor.core.whole import Whole, whole_json
 
 TEXT = "text/plain; charset=utf-8"
 JSON = "application/json"
 HEALTH_JSON = "application/health+json"
+NDJSON = "application/x-ndjson"
 NO_TARGETS = (
     "no targets: the configuration names none and discovery found none, so nothing is being checked. Add one under "
     "`targets`, or where `discovery` looks; /status says what is found there and cannot be used."
@@ -102,10 +106,12 @@ def status(
     version: str,
     pause: Callable[[float], None],
     troubles: Sequence[Trouble] | None = None,
+    whole: Whole | None = None,
 ) -> Page:
     """`/status`. Made for a thread: `pause` is called between slices, so that others get their turn.
 
-    troubles: found targets that are not used as they stand; None where that was not asked for.
+    troubles: found targets that are not used as they stand; None where that was not asked for. whole: who checks how much;
+    None where nothing is shared.
     """
     parts = [f'{{"version": {json.dumps(version)}, "time": {json.dumps(rfc3339(now))}, "targets": ['.encode()]
     for start in range(0, len(reports), SLICE):
@@ -117,15 +123,36 @@ def status(
     if troubles is not None:
         told = ",\n".join(json.dumps(trouble_json(trouble)) for trouble in troubles[:TROUBLES_LISTED])
         parts.append(f',\n"discovery_problems_total": {len(troubles)}, "discovery_problems": [{told}]'.encode())
+    if whole is not None:
+        parts.append(f',\n"shards": {json.dumps(whole_json(whole))}'.encode())
     parts.append(b"}\n")
     return Page(200, b"".join(parts), JSON)
 
 
 def status_in_thread(
-    reports: Sequence[TargetReport], now: float, version: str, troubles: Sequence[Trouble] | None = None
+    reports: Sequence[TargetReport],
+    now: float,
+    version: str,
+    troubles: Sequence[Trouble] | None = None,
+    whole: Whole | None = None,
 ) -> Page:
     """`status` for use in a thread of its own."""
-    return status(reports, now, version, time.sleep, troubles)
+    return status(reports, now, version, time.sleep, troubles, whole)
+
+
+def shard(reports: Sequence[TargetReport], speaker: Speaker, pause: Callable[[float], None]) -> Page:
+    """`/shard`, for other replicas: what this one sees of the targets that it checks itself. Made for a thread."""
+    parts = [exchange.head(speaker)]
+    for count, report in enumerate(reports, start=1):
+        parts.append(exchange.line(report))
+        if count % SLICE == 0:
+            pause(YIELD)
+    return Page(200, b"".join(parts), NDJSON)
+
+
+def shard_in_thread(reports: Sequence[TargetReport], speaker: Speaker) -> Page:
+    """`shard` for use in a thread of its own."""
+    return shard(reports, speaker, time.sleep)
 
 
 def unknown_target(name: str, reports: Iterable[TargetReport]) -> Page:

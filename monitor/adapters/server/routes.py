@@ -16,14 +16,21 @@ from monitor.adapters.server.limits import Limits
 from monitor.adapters.server.pages import Page
 from monitor.adapters.server.status_page import StatusPage, Surroundings
 from monitor.core.discovery import Trouble
+from monitor.core.exchange import Speaker
 from monitor.core.report import TargetReport
+from monitor.core.whole import Whole
 from monitor.metrics import CONTENT_TYPE, snapshot
 
 log = structlog.get_logger(__name__)
 
 METHODS = ("GET", "HEAD")
 ASSETS = "/assets/"
+SHARD = "/shard"
 ONE_TARGET = "Give `target` once, or not at all for every target."
+
+
+async def _nobody() -> None:
+    """There are no other replicas."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +41,8 @@ class Sources:
     alive: why the dispatcher does not work, None while it does. ready: whether the first targets are being checked.
     runbooks: the address below which the runbooks are, for links to them; "": none, so their files are named.
     troubles: found targets that are not used as they stand.
+    ask: called before a page of all targets, so that other replicas can be asked. whole: who checks how much, None where
+    nothing is shared. own: the answer to another replica, None where nothing is shared.
     """
 
     reports: Callable[[], Iterable[TargetReport]]
@@ -45,6 +54,9 @@ class Sources:
     version: str
     runbooks: str = ""
     troubles: Callable[[], Sequence[Trouble]] = tuple
+    ask: Callable[[], Awaitable[None]] = _nobody
+    whole: Callable[[], Whole | None] = lambda: None
+    own: Callable[[], tuple[Speaker, Callable[[], Iterable[TargetReport]]] | None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +96,8 @@ class Routes:
             "/status": self._status,
             "/metrics": self._metrics,
         }
+        # For other replicas, where targets are shared.
+        self._hidden: Mapping[str, Callable[[Asked], Awaitable[Page]]] = {SHARD: self._shard}
 
     async def answer(self, asked: Asked) -> Page:
         """The page for `asked`, within the deadline. Never raises for what was asked."""
@@ -98,7 +112,8 @@ class Routes:
             return pages.text(500, "Internal error: see the monitor's log.")
 
     async def _page(self, asked: Asked) -> Page:
-        probe, page = self._probes.get(asked.path), self._pages.get(asked.path)
+        probe = self._probes.get(asked.path)
+        page = self._pages.get(asked.path) or self._hidden.get(asked.path)
         if asked.path == "/" and not pages.wants_html(asked.accept):
             probe = _index
         if asked.path.startswith(ASSETS):
@@ -131,6 +146,8 @@ class Routes:
         return pages.text(404, f"No such page. There are: {' '.join((*self._probes, *self._pages))}")
 
     async def _people(self, asked: Asked) -> Page:
+        await self._sources.ask()
+        whole = self._sources.whole()
         around = Surroundings(
             now=self._sources.now(),
             version=self._sources.version,
@@ -138,6 +155,7 @@ class Routes:
             runbooks=self._sources.runbooks,
             rows=self._limits.rows,
             troubles=self._sources.troubles(),
+            missing=whole.missing if whole is not None else (),
         )
         compressed = pages.takes_gzip(asked.encodings)
         match asked.targets:
@@ -175,16 +193,27 @@ class Routes:
         if isinstance(chosen, Page):
             return chosen
         troubles = None if asked.targets else self._sources.troubles()
+        whole = None if asked.targets else self._sources.whole()
         async with self._renderings:
             return await asyncio.to_thread(
-                pages.status_in_thread, chosen, self._sources.now(), self._sources.version, troubles
+                pages.status_in_thread, chosen, self._sources.now(), self._sources.version, troubles, whole
             )
+
+    async def _shard(self, asked: Asked) -> Page:
+        own = self._sources.own()
+        if own is None:
+            return pages.text(404, "This replica shares its targets with nobody.")
+        speaker, reports = own
+        taken = await snapshot(reports)
+        async with self._renderings:
+            return await asyncio.to_thread(pages.shard_in_thread, taken, speaker)
 
     async def _metrics(self, asked: Asked) -> Page:
         return Page(200, await self._sources.metrics(), CONTENT_TYPE)
 
     async def _chosen(self, asked: Asked) -> Sequence[TargetReport] | Page:
         """The targets that were asked about, or why that cannot be answered."""
+        await self._sources.ask()
         match asked.targets:
             case []:
                 return await snapshot(self._sources.reports)

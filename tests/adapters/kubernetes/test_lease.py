@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from monitor.adapters.kubernetes.lease import CALL_DEADLINE, LeaseElection
+from monitor.adapters.kubernetes.lease import LeaseElection
+from monitor.adapters.kubernetes.lease_object import CALL_DEADLINE
 from monitor.core.election import LEASE_DURATION, RENEW_DEADLINE
 from monitor.ports import Leadership
 from monitor.simulator.kubernetes import kubectl
@@ -421,12 +422,12 @@ async def test_the_namespace_of_the_pod_is_taken_where_none_is_given(world: Worl
 @in_virtual_time
 async def test_something_that_is_no_lease_makes_nobody_lead(world: World) -> None:
     a = election_of(world, "a")
-    ask = a._api.request
+    ask = a._leases._api.request
 
     async def login_page(*args: Any, **options: Any) -> object:
         return type(await ask(*args, **options))(200, {})
 
-    a._api.request = login_page  # type: ignore[method-assign, assignment]
+    a._leases._api.request = login_page  # type: ignore[method-assign, assignment]
     async with a:
         for _ in range(100):
             await asyncio.sleep(0.1)
