@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-STARTS_WITHIN = 20.0
+STARTS_WITHIN = 40.0
 ENDS_WITHIN = 10.0
 
 
