@@ -126,7 +126,10 @@ def _of_entry(entry: Entry) -> Schema:
     if "pattern" in said:
         schema |= NAMED[said.pop("pattern")]
     if "items" in said:
-        schema["items"] = ITEMS[said.pop("items")]
+        kind = said.pop("items")
+        schema["items"] = ITEMS[kind]
+        if kind == "name":
+            schema["uniqueItems"] = True  # two mounts at one path make no pod
     return schema | said
 
 

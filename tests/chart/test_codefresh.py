@@ -144,6 +144,49 @@ def test_a_target_of_ones_own_is_added_or_replaces_the_one_of_its_name() -> None
     assert 'targets: "portal" is there twice' in refusal({"targets": [own, own]})
 
 
+@pytest.mark.parametrize(
+    "target",
+    [
+        {"url": "https://argocd.example.com"},
+        {"server": {"url": "https://argocd.example.com"}},
+        {"server": {"svc": None, "port": None, "rootpath": None, "url": "https://argocd.example.com"}},
+    ],
+)
+@pytest.mark.parametrize("runtime", [written.today({"svc": "a"}), written.bundled(configs={"params": {}})])
+def test_an_address_takes_the_place_of_the_runtime_s(target: Values, runtime: Values) -> None:
+    found = settings_of(configuration(render({**runtime, "codefresh": {"target": target}}))).targets[0]
+    assert found.address.url == "https://argocd.example.com"
+
+
+def test_a_service_takes_the_place_of_an_address_and_its_certificate_is_looked_at() -> None:
+    runtime = written.bundled(configs={"params": {"server.insecure": False}})
+    target = {"server": {"svc": "argocd-server.argocd"}}
+    found = settings_of(configuration(render({**runtime, "codefresh": {"target": target}}))).targets[0]
+    assert found.address.url == "http://argocd-server.argocd"
+    target = {"url": "https://argocd.example.com"}
+    (only,) = configuration(render({**runtime, "codefresh": {"target": target}}))["targets"]
+    assert "tls" not in only, "that the runtime's own certificate is not checked says nothing of another server"
+
+
+@pytest.mark.parametrize(
+    ("auth", "file"), [({"type": "token", "token": "t"}, "tokenFile"), ({"type": "password"}, "passwordFile")]
+)
+def test_a_file_takes_the_place_of_the_runtime_s_secret(auth: Values, file: str) -> None:
+    runtime = written.today({"svc": "a"}, auth)
+    found = configuration(render({**runtime, "codefresh": {"target": {"auth": {file: "/files/it"}}}}))
+    settings = settings_of(found).targets[0]
+    assert "/files/it" in (str(settings.token_source) + str(settings.password_source))
+
+
+def test_what_would_be_passed_over_in_silence_is_refused() -> None:
+    runtime = written.today({"svc": "a"}, {"type": "token", "token": "t"})
+    own = {"name": "codefresh", "server": {"svc": "b"}, "auth": {"type": "token", "tokenFile": "/t"}}
+    said = refusal({**runtime, "targets": [own], "codefresh": {"target": {"interval": "5s"}}})
+    assert (
+        'codefresh.target: is not used, since targets has one that is called "codefresh", too; write it there' in said
+    )
+
+
 def test_the_target_of_the_runtime_can_be_changed_key_by_key() -> None:
     target = {"consumers": {"restartConsumers": True}, "rotation": {"expiresIn": "90d"}, "tls": None}
     https = written.bundled(configs={"params": {"server.insecure": False}})

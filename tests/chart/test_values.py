@@ -152,6 +152,15 @@ def test_the_thresholds_of_the_alerts_are_those_of_the_program() -> None:
             ['the key of "a" is replaced, and auth.tokenFile is a file of a pod, which ends with it; use tokenSecretKeyRef'],
             id="a key in a file",
         ),
+        pytest.param(
+            {"targets": [
+                {**TARGET, "auth": {"type": "password"}},
+                {**TARGET, "auth": {"type": "password"}, "name": "b", "namespace": ""},
+            ]},
+            ['the key of "b" is kept in Secret /argocd-token, key token, like that of "a"', "auth.tokenSecretKeyRef"],
+            id="two rotations of one key",
+        ),
+        pytest.param(with_values(files={"secrets": ["x", "x"]}), ["/files/secrets"], id="a Secret mounted twice"),
     ],
 )  # fmt: skip
 def test_a_wrong_value_is_refused_with_its_name(values: dict[str, Any], words: list[str], helm: str) -> None:

@@ -295,6 +295,25 @@ runtime's chart refuses; tests/chart/test_codefresh.py holds both together. Temp
 {{- dict "name" $name "key" $key | toJson -}}
 {{- end -}}
 
+{{/*
+dict "target" "above": the target without what `above` gives in another way: an address takes the place of the whole
+address (and of how its certificate is looked at), a file that of the Secret.
+*/}}
+{{- define "token-monitor.codefresh.without" -}}
+{{- $target := deepCopy .target -}}
+{{- $server := .above.server | default dict -}}
+{{- if or .above.url $server.url (and $server.svc $target.server.url) -}}
+{{- $target = omit $target "server" "tls" -}}
+{{- end -}}
+{{- $auth := .above.auth | default dict -}}
+{{- range list "token" "password" -}}
+{{- if get $auth (printf "%sFile" .) -}}
+{{- $target = set $target "auth" (omit $target.auth (printf "%sSecretKeyRef" .)) -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $target -}}
+{{- end -}}
+
 {{/* The whole target. */}}
 {{- define "token-monitor.codefresh.target" -}}
 {{- $target := merge (include "token-monitor.codefresh.address" . | fromJson) (include "token-monitor.codefresh.credential" . | fromJson) -}}
@@ -307,5 +326,7 @@ runtime's chart refuses; tests/chart/test_codefresh.py holds both together. Temp
 {{- if .Values.codefresh.namespace -}}
 {{- $target = set $target "namespace" .Values.codefresh.namespace -}}
 {{- end -}}
-{{- include "token-monitor.laid" (dict "below" $target "above" .Values.codefresh.target) -}}
+{{- $above := .Values.codefresh.target -}}
+{{- $target = include "token-monitor.codefresh.without" (dict "target" $target "above" $above) | fromJson -}}
+{{- include "token-monitor.laid" (dict "below" $target "above" $above) -}}
 {{- end -}}

@@ -35,6 +35,8 @@ The monitor's configuration: the sections of `config`, and the targets. What is 
 {{- $target := include "token-monitor.codefresh.target" . | fromJson -}}
 {{- if not (has $target.name $own) -}}
 {{- $targets = append $targets $target -}}
+{{- else if .Values.codefresh.target -}}
+{{- fail (printf "codefresh.target: is not used, since targets has one that is called %q, too; write it there" $target.name) -}}
 {{- end -}}
 {{- else if .Values.codefresh.target -}}
 {{- fail "codefresh.target: there are no values of a runtime that a target follows from; give them with -f, or use targets" -}}
@@ -42,6 +44,18 @@ The monitor's configuration: the sections of `config`, and the targets. What is 
 {{- $targets = concat $targets .Values.targets -}}
 {{- if not (or $targets .Values.config.discovery) -}}
 {{- fail "targets: there is nothing to monitor; give targets, or the values file of the Codefresh runtime with -f" -}}
+{{- end -}}
+{{- $keptBy := dict -}}
+{{- range $target := $targets -}}
+{{- with include "token-monitor.tokenSecret" $target | fromJson -}}
+{{- if include "token-monitor.rotates" $target -}}
+{{- $place := printf "%s/%s, key %s" (include "token-monitor.namespaceOf" (dict "root" $ "target" $target)) .name .key -}}
+{{- if hasKey $keptBy $place -}}
+{{- fail (printf "targets: the key of %q is kept in Secret %s, like that of %q: two rotations would undo each other; give it its own with auth.tokenSecretKeyRef, or set rotation.enabled: false in one of them" $target.name $place (get $keptBy $place)) -}}
+{{- end -}}
+{{- $keptBy = set $keptBy $place $target.name -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- dict "targets" ($targets | default list) | toJson -}}
 {{- end -}}
