@@ -155,9 +155,9 @@ def test_the_thresholds_of_the_alerts_are_those_of_the_program() -> None:
         pytest.param(
             {"targets": [
                 {**TARGET, "auth": {"type": "password"}},
-                {**TARGET, "auth": {"type": "password"}, "name": "b", "namespace": ""},
+                {**TARGET, "auth": {"type": "password"}, "name": "b", "namespace": "codefresh"},
             ]},
-            ['the key of "b" is kept in Secret /argocd-token, key token, like that of "a"', "auth.tokenSecretKeyRef"],
+            ['the key of "b" is kept in Secret codefresh/argocd-token, key token, like that of "a"', "auth.tokenSecretKeyRef"],
             id="two rotations of one key",
         ),
         pytest.param(with_values(files={"secrets": ["x", "x"]}), ["/files/secrets"], id="a Secret mounted twice"),
