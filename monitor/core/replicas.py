@@ -18,12 +18,14 @@ from monitor.core.endpoint_slices import Replica
 from monitor.core.model import Answer, Fault, Verdict
 from monitor.core.moments import span
 from monitor.core.status import Status
+from monitor.core.text import printable
 
 # Argo CD's cache heals by itself within this. It follows Kubernetes by an informer of client-go, which finds a dead
 # connection after 30 s of silence and 15 s for a ping, and then waits 30 to 60 s at most before it lists anew.
 STAYS = 120.0
-# Named in one sentence.
+# Named in one sentence, and how much of each.
 NAMED = 3
+MAX_NAME = 100
 # A pod's name is pasted into a shell.
 _PLAIN_NAME = re.compile(r"[a-z0-9][a-z0-9.-]*")
 
@@ -228,7 +230,7 @@ def _of(voices: Iterable[Voice], said: Said) -> list[Voice]:
 
 
 def _names(voices: Sequence[Voice]) -> str:
-    shown = ", ".join(str(voice) for voice in voices[:NAMED])
+    shown = ", ".join(printable(str(voice), MAX_NAME) for voice in voices[:NAMED])
     return f"{shown} and {len(voices) - NAMED} more" if len(voices) > NAMED else shown
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 from monitor.core.endpoint_slices import Replica
-from monitor.core.model import Answer, Fault, FaultKind, Reply, Verdict
+from monitor.core.exchange import MAX_TEXT, line, read_line
+from monitor.core.model import Answer, Fault, FaultKind, Mode, Reply, Verdict
 from monitor.core.replicas import (
     STAYS,
     Course,
@@ -18,6 +19,7 @@ from monitor.core.replicas import (
     problem,
     refusal,
 )
+from monitor.core.report import TargetReport
 from monitor.core.status import Status
 
 YES, NO, DUMB = Said.ACCEPTED, Said.REFUSED, Said.UNKNOWN
@@ -189,6 +191,20 @@ def test_a_replica_that_cannot_be_asked_is_told_when_that_lasts_with_what_to_do(
 )  # fmt: skip
 def test_the_page_says_it_in_a_few_words(said: tuple[Said, ...], words: str) -> None:
     assert in_words(ReplicasReport(SERVICE, voices(*said), len(said))) == words
+
+
+def test_however_long_the_names_are_the_words_fit_where_reports_go() -> None:
+    long = [f"{letter * 250}-{number}" for letter in "ab" for number in range(8)]
+    many = tuple(Voice(Replica(name, "10.0.0.1", 80), YES if name[0] == "a" else NO) for name in long)
+    verdict = refusal(REVOKED, many, SERVICE, STAYS)
+    assert max(len(verdict.cause), len(verdict.remedy)) < MAX_TEXT
+    assert f"delete pod {' '.join(long[8:11])}`" in verdict.remedy, "a name in a command is whole"
+
+
+def test_what_one_monitor_knows_of_replicas_another_one_is_told() -> None:
+    report = ReplicasReport(SERVICE, voices(YES, NO, DUMB), 3, 1_000.0, stays=True, problem="a problem")
+    told = TargetReport("a", "http://cd", Mode.TOKEN, "Secret a/b", 15.0, 10.0, REVOKED, 1.0, replicas=report)
+    assert read_line(line(told)) == told
 
 
 def test_replicas_beyond_the_bound_are_told() -> None:
