@@ -17,10 +17,15 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from kubernetes_asyncio import client, config
-from kubernetes_asyncio.client.rest import RESTClientObject
-from kubernetes_asyncio.config import ConfigException
 
+from monitor.adapters.kubernetes.library import (
+    ApiClient,
+    ConfigException,
+    Configuration,
+    RESTClientObject,
+    load_incluster_config,
+    load_kube_config,
+)
 from monitor.adapters.kubernetes.lines import Lines, LineTooLongError
 from monitor.cluster import Answer, Event, NoAnswer
 from monitor.config.settings import KubernetesSettings
@@ -55,7 +60,7 @@ class _Call:
 class _Way:
     """One configuration in use: requests go through `api`, watches through `streams`; `open` are those that run."""
 
-    api: client.ApiClient
+    api: ApiClient
     streams: RESTClientObject
     open: set[aiohttp.ClientResponse] = field(default_factory=set)
 
@@ -179,18 +184,18 @@ class KubernetesConnection:
             return way
 
     async def _load(self) -> _Way:
-        found = client.Configuration()
+        found = Configuration()
         pod_namespace = _pod_namespace()
         if self._settings.kubeconfig is None and self._settings.context is None and pod_namespace is not None:
-            config.load_incluster_config(client_configuration=found)  # type: ignore[no-untyped-call]
+            load_incluster_config(client_configuration=found)  # type: ignore[no-untyped-call]
             self.namespace = self._settings.namespace or pod_namespace or "default"
         else:
-            loader = await config.load_kube_config(
+            loader = await load_kube_config(
                 config_file=self._settings.kubeconfig, context=self._settings.context, client_configuration=found
             )
             context = getattr(loader, "current_context", None) or {}
             self.namespace = self._settings.namespace or context.get("context", {}).get("namespace") or "default"
-        way = _Way(client.ApiClient(found), RESTClientObject(found, maxsize=0))
+        way = _Way(ApiClient(found), RESTClientObject(found, maxsize=0))
         await _plain_session(way.api.rest_client)
         await _plain_session(way.streams)
         return way
