@@ -91,7 +91,10 @@ class Bench:
         await self._until(checks)
         used, done, good = cpu_seconds() - before, self._done, self._good
         self._stop()
-        await asyncio.sleep(0.1)  # those in flight end
+        ended = -1
+        while ended != self._all:  # those in flight end, and nothing of this round falls into the next one
+            ended = self._all
+            await asyncio.sleep(0.1)
         return {"cpu": used, "checks": done, "good": good, "all": self._all}
 
     def _start(self) -> None:
