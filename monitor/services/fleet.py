@@ -329,7 +329,9 @@ class Fleet:
         before = runtime.track.shown
         now = self._clock.monotonic()
         delay = confirmation_delay(now - runtime.changed_at)
-        step = advance(runtime.track, result.verdict, runtime.rhythm, now, self._chance(), delay)
+        # Jitter is for what cannot be told alone, and the machine's randomness is a call of the system.
+        chance = self._chance() if result.verdict.status.kind is Kind.UNKNOWN else 0.0
+        step = advance(runtime.track, result.verdict, runtime.rhythm, now, chance, delay)
         runtime.track, runtime.last = step.track, result
         runtime.checks += 1
         runtime.history = remember(runtime.history, result.verdict.status)

@@ -14,10 +14,12 @@ from ssl import SSLError
 from urllib.parse import quote
 
 import aiohttp
-from aiohttp.hdrs import CONTENT_TYPE, LOCATION, RETRY_AFTER
+from aiohttp.hdrs import CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RETRY_AFTER
+from aiohttp.http import HttpProcessingError
 from yarl import URL
 
 from monitor.adapters.argocd.connections import Connections, UnaskedBytesError, was_reused
+from monitor.adapters.argocd.exchange import Destination, bounded, exchange, head_of
 from monitor.adapters.argocd.faults import to_fault
 from monitor.adapters.argocd.tls import TlsContexts, Trust
 from monitor.core.model import Answer, Fault, FaultKind, Reply
@@ -63,7 +65,17 @@ def request_path(question: Question) -> str:
 class ArgoCDClient:
     """One server, over the connections and TLS contexts of the process."""
 
-    __slots__ = ("_clock", "_connections", "_contexts", "_endpoint", "_origin", "_tls", "_userinfo")
+    __slots__ = (
+        "_clock",
+        "_connections",
+        "_contexts",
+        "_destination",
+        "_endpoint",
+        "_head",
+        "_origin",
+        "_tls",
+        "_userinfo",
+    )
 
     def __init__(self, endpoint: Endpoint, connections: Connections, contexts: TlsContexts, clock: Clock) -> None:
         self._endpoint = endpoint
@@ -73,59 +85,55 @@ class ArgoCDClient:
         self._origin = endpoint.origin
         self._tls = endpoint.base.lower().startswith("https:")
         self._userinfo = URL(endpoint.base + USERINFO, encoded=True)
+        self._head = head_of(self._userinfo, endpoint.host)
+        self._destination = Destination(self._userinfo, False, endpoint.server_name)
 
     async def ask(self, question: Question, token: Secret, *, fresh: bool = False) -> Answer:
         """Puts one question. Never raises for what the server or the network does."""
         limit = MAX_ACCOUNT_BODY if question.topic is Topic.ACCOUNT else MAX_BODY
         try:
             async with asyncio.timeout(self._endpoint.timeout):
-                return await self._get(self._url(question), token, limit, fresh=fresh)
-        except (aiohttp.ClientError, OSError, TimeoutError, UnicodeError) as error:
+                return await self._get(question, token, limit, fresh=fresh)
+        except (aiohttp.ClientError, HttpProcessingError, OSError, TimeoutError, UnicodeError) as error:
             return to_fault(error)
 
-    async def _get(self, url: URL, token: Secret, limit: int, *, fresh: bool) -> Answer:
-        if fresh:
-            return await self._send(self._connections.fresh(), url, token, limit, fresh=True)
-        try:
-            async with self._connections.kept(self._origin) as session:
-                return await self._send(session, url, token, limit, fresh=False)
-        except UnaskedBytesError:
-            pass  # nothing was asked yet
-        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-            # A kept connection may have died unseen; a new one decides. Reading twice changes nothing there.
-            if isinstance(error, aiohttp.ClientConnectorError) or not was_reused():
-                raise
-        return await self._send(self._connections.fresh(), url, token, limit, fresh=True)
-
-    async def _send(
-        self, session: aiohttp.ClientSession, url: URL, token: Secret, limit: int, *, fresh: bool
-    ) -> Answer:
+    async def _get(self, question: Question, token: Secret, limit: int, *, fresh: bool) -> Answer:
         try:
             context = self._contexts.get(self._endpoint.trust) if self._tls else False
         except (OSError, SSLError) as error:
             return Fault(FaultKind.TLS_OTHER, f"the CA or client certificate cannot be used: {type(error).__name__}")
-        headers = {"Authorization": f"Bearer {token.reveal()}"}
-        if self._endpoint.host is not None:
-            headers["Host"] = self._endpoint.host
-        async with session.get(
-            url,
-            headers=headers,
-            allow_redirects=False,
-            ssl=context,
-            server_hostname=self._endpoint.server_name,
-        ) as response:
-            body = await bounded_body(response, limit)
-            if body is None:
-                return Fault(FaultKind.TOO_LARGE, f"more than {limit} bytes")
-            got = response.headers
-            return Reply(
-                status=response.status,
-                body=body,
-                content_type=got.get(CONTENT_TYPE, "")[:100].lower(),
-                location=got.get(LOCATION, "")[:300],
-                retry_after=self._retry_after(value) if (value := got.get(RETRY_AFTER)) else None,
-                fresh_connection=fresh or not was_reused(),
-            )
+        if context is not self._destination.ssl:
+            self._destination = Destination(self._userinfo, context, self._endpoint.server_name)
+        head = self._head if question.topic is Topic.USERINFO else head_of(self._url(question), self._endpoint.host)
+        if not fresh:
+            try:
+                async with self._connections.kept(self._origin) as session:
+                    return await self._send(session, head, token, limit, fresh=False)
+            except UnaskedBytesError:
+                pass  # nothing was asked yet
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+                # A kept connection may have died unseen; a new one decides. Reading twice changes nothing there.
+                if isinstance(error, aiohttp.ClientConnectorError) or not was_reused():
+                    raise
+        return await self._send(self._connections.fresh(), head, token, limit, fresh=True)
+
+    async def _send(
+        self, session: aiohttp.ClientSession, head: str, token: Secret, limit: int, *, fresh: bool
+    ) -> Answer:
+        if session.connector is None:
+            raise aiohttp.ClientConnectionError("the connections are closed")
+        got = await exchange(session.connector, self._destination, head, token.reveal(), limit, last=fresh)
+        if got.body is None:
+            return Fault(FaultKind.TOO_LARGE, f"more than {limit} bytes")
+        headers = got.headers
+        return Reply(
+            status=got.status,
+            body=got.body,
+            content_type=headers.get(CONTENT_TYPE, "")[:100].lower(),
+            location=headers.get(LOCATION, "")[:300],
+            retry_after=self._retry_after(value) if (value := headers.get(RETRY_AFTER)) else None,
+            fresh_connection=fresh or not was_reused(),
+        )
 
     def _url(self, question: Question) -> URL:
         if question.permission is None and question.account is None:
@@ -150,16 +158,7 @@ class ArgoCDClient:
 
 async def bounded_body(response: aiohttp.ClientResponse, limit: int) -> bytes | None:
     """The whole body, or None (and a closed connection) when it is longer than `limit`."""
-    length = response.content_length
-    if length is not None and length > limit:
+    body = await bounded(response.content, response.headers.get(CONTENT_LENGTH, ""), limit)
+    if body is None:
         response.close()
-        return None
-    chunks: list[bytes] = []
-    size = 0
-    while chunk := await response.content.readany():
-        size += len(chunk)
-        if size > limit:
-            response.close()
-            return None
-        chunks.append(chunk)
-    return b"".join(chunks)
+    return body

@@ -24,14 +24,13 @@ from aiohttp.base_protocol import BaseProtocol
 from aiohttp.connector import AddrInfoType, Connection
 from aiohttp.tracing import Trace
 
+from monitor.adapters.argocd.exchange import MAX_HEADER_BYTES, MAX_HEADERS, NO_TIMEOUT
 from monitor.adapters.argocd.faults import ForbiddenAddressError
 from monitor.core.addresses import is_metadata
 
 # Below 5 minutes by more than the longest usual interval (design.md: a fresh connection every 5 minutes).
 MAX_AGE = 230.0
 SLOTS = 8
-MAX_HEADERS = 100
-MAX_HEADER_BYTES = 8190
 MAX_CONNECTIONS = 1024
 MAX_CONNECTIONS_PER_HOST = 32
 
@@ -169,7 +168,7 @@ class Connections:
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"Accept-Encoding": "identity", "Accept": "application/json", "User-Agent": "token-monitor"},
-            timeout=aiohttp.ClientTimeout(total=None),  # the deadline is around the whole request, retry included
+            timeout=NO_TIMEOUT,  # the deadline is around the whole request, retry included
             auto_decompress=False,
             trust_env=False,
             max_line_size=MAX_HEADER_BYTES,

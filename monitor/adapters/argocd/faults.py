@@ -10,6 +10,7 @@ import socket
 import ssl
 
 import aiohttp
+from aiohttp.http import HttpProcessingError
 
 from monitor.core.model import Fault, FaultKind
 from monitor.core.text import printable
@@ -61,7 +62,7 @@ def to_fault(error: BaseException) -> Fault:
         return Fault(FaultKind.RESET)
     if isinstance(error, aiohttp.ClientPayloadError):
         return Fault(FaultKind.RESET, "the body ended early")
-    if isinstance(error, aiohttp.ClientResponseError):
+    if isinstance(error, aiohttp.ClientResponseError | HttpProcessingError):
         return Fault(FaultKind.NOT_HTTP)
     if isinstance(error, aiohttp.ClientOSError) and isinstance(error.__cause__, ssl.SSLError):
         return _os_fault(error.__cause__)  # an alert after the handshake, as TLS 1.3 refuses a missing certificate
