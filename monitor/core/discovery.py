@@ -105,7 +105,7 @@ def chosen(
     kept: dict[str, Candidate[Value]] = {}
     troubles: list[Trouble] = []
     too_many = 0
-    for one in sorted(candidates, key=lambda one: (owners.get(one.name) != one.origin, one.since, one.origin)):
+    for one in by_precedence(candidates, owners):
         other = "the configuration file" if one.name in configured else _holder(kept.get(one.name))
         if other:
             what = f"its name {one.name} is that of a target in {other}; give it another name"
@@ -118,6 +118,11 @@ def chosen(
         what = f"{too_many} more than {limit} targets were found, and are left out; split them over several monitors"
         troubles.append(Trouble(Origin("discovery", "", "as a whole"), what))
     return sorted(kept.values(), key=lambda one: one.name), troubles
+
+
+def by_precedence(candidates: Iterable[Candidate[Value]], owners: Mapping[str, Origin]) -> list[Candidate[Value]]:
+    """Who goes before whom where not all can be used: who was used before, then the older origin, files before objects."""
+    return sorted(candidates, key=lambda one: (owners.get(one.name) != one.origin, one.since, one.origin))
 
 
 def _holder(one: Candidate[Value] | None) -> str:

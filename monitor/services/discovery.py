@@ -19,7 +19,7 @@ from monitor.config import rules
 from monitor.config.found import in_words, read_target
 from monitor.config.problems import ConfigurationError
 from monitor.config.settings import Settings, TargetSettings
-from monitor.core.discovery import Candidate, Found, Origin, Trouble, chosen
+from monitor.core.discovery import Candidate, Found, Origin, Trouble, by_precedence, chosen
 from monitor.ports import Clock
 
 log = structlog.get_logger(__name__)
@@ -172,13 +172,15 @@ class Discovery:
     ) -> tuple[list[Candidate[TargetSettings]], list[Trouble]]:
         """Two rotations of one token would undo each other's work: the first goes on."""
         first = len(self._settings.targets)
-        whole = replace(self._settings, targets=(*self._settings.targets, *(one.value for one in kept)))
-        twice = {path[1] for path, _, _ in rules.between_targets(whole)}
+        ordered = by_precedence(kept, self._owners)
+        whole = replace(self._settings, targets=(*self._settings.targets, *(one.value for one in ordered)))
+        found = {path[1] for path, _, _ in rules.between_targets(whole)}
+        twice = {one.name for at, one in enumerate(ordered, first) if at in found}
         what = (
             "its key is kept where that of another target is, and two rotations would undo each other; give it its own"
         )
-        troubles = [Trouble(one.origin, what, one.name) for at, one in enumerate(kept, first) if at in twice]
-        return [one for at, one in enumerate(kept, first) if at not in twice], troubles
+        troubles = [Trouble(one.origin, what, one.name) for one in kept if one.name in twice]
+        return [one for one in kept if one.name not in twice], troubles
 
     def _tell(self, others: Iterable[Trouble]) -> None:
         used = set(self._owners.values())

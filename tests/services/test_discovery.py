@@ -234,6 +234,23 @@ async def test_of_two_rotations_of_one_token_the_first_goes_on(stage: Stage) -> 
     assert stage.names == ["main", "other", "first"]
     (trouble,) = stage.troubles
     assert trouble.startswith("ConfigMap team-a/second: its key is kept where that of another target is")
+    stage.a.put("a-newcomer", text)
+    await stage.refresh()
+    assert stage.names == ["main", "other", "first"], "whose rotation runs goes on, whatever the newcomer is called"
+    stage.a.delete("first")
+    await stage.refresh()
+    assert stage.names == ["main", "other", "a-newcomer"]
+
+
+@told
+async def test_of_two_new_rotations_of_one_token_the_older_object_goes_on(stage: Stage) -> None:
+    text = "url: https://argocd.example.com\nauth: {type: password}\n"
+    where = {"kubernetes": {"namespaces": ["team-a", "team-b"], "allowRotation": True}}
+    stage.discovery.reconfigured(settings(discovery=where))
+    stage.a.put("a-newcomer", text, since="2026-11-02T00:00:00Z")
+    stage.a.put("b-older", text, since="2026-11-01T00:00:00Z")
+    await stage.refresh()
+    assert stage.names == ["main", "other", "b-older"]
 
 
 # --- A new configuration ----------------------------------------------------------------------------------------------
