@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import resource
 import signal
 import sys
 from pathlib import Path
 
 import click
 
-from monitor.adapters import garbage, logs
+from monitor.adapters import garbage, logs, open_files
 from monitor.adapters.server.errors import ServerError
 from monitor.config.files import check_files
 from monitor.config.load import load_file
@@ -47,18 +46,11 @@ def run_until_signal(settings: Settings, file: ConfigurationFile | None) -> int:
     """Runs the monitor on uvloop until SIGTERM or SIGINT."""
     import uvloop
 
-    allow_many_connections()
+    open_files.tell(open_files.allow_many(), len(settings.targets))
     try:
         return uvloop.run(_run(settings, file))
     except ServerError as error:
         raise click.ClickException(str(error)) from None
-
-
-def allow_many_connections() -> None:
-    """Raises the soft limit of open files to the hard one: a kept connection a target is a file each."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 async def _run(settings: Settings, file: ConfigurationFile | None) -> int:

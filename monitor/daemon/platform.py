@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from monitor.adapters import open_files
 from monitor.adapters.argocd.connections import Connections
 from monitor.adapters.clock import SystemClock
 from monitor.adapters.kubernetes.connection import KubernetesConnection
@@ -81,11 +82,11 @@ def _server(sources: Sources, http: HttpSettings) -> Pages:
 
 
 def _connections(clock: Clock) -> Connections:
-    return Connections(clock.monotonic)
+    return Connections(clock.monotonic, room=open_files.room())
 
 
 def _distant(clock: Clock) -> Connections:
-    return Connections(clock.monotonic, refused=is_near)
+    return Connections(clock.monotonic, refused=is_near, room=open_files.room())
 
 
 @dataclass(frozen=True, slots=True)

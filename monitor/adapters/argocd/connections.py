@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import errno
 import socket
+import sys
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, nullcontext
 from contextvars import ContextVar
 from typing import Any
 from weakref import WeakSet
@@ -26,6 +27,7 @@ from aiohttp.tracing import Trace
 
 from monitor.adapters.argocd.exchange import MAX_HEADER_BYTES, MAX_HEADERS, NO_TIMEOUT
 from monitor.adapters.argocd.faults import ForbiddenAddressError
+from monitor.adapters.open_files import Room
 from monitor.core.addresses import is_metadata
 
 # Below 5 minutes by more than the longest usual interval (design.md: a fresh connection every 5 minutes).
@@ -52,11 +54,12 @@ def was_reused() -> bool:
 class Generation:
     """One session and the requests that it is serving. Closed when it is retired and the last of them is done."""
 
-    __slots__ = ("_end", "born", "serving", "session")
+    __slots__ = ("_end", "born", "origins", "serving", "session")
 
     def __init__(self, session: aiohttp.ClientSession, born: float, end: Callable[[], Awaitable[None] | None]) -> None:
         self.session = session
         self.born = born
+        self.origins: set[str] = set()
         self.serving = 0
         self._end = end
 
@@ -72,7 +75,10 @@ class Generation:
 
 
 class Connections:
-    """Connections of the process to Argo CD servers. `monotonic` gives seconds. refused: IP addresses to stay away from."""
+    """Connections of the process to Argo CD servers. `monotonic` gives seconds. refused: IP addresses to stay away from.
+
+    room: for how many servers connections are kept; one that finds none gets a new connection for each request.
+    """
 
     def __init__(
         self,
@@ -81,8 +87,10 @@ class Connections:
         max_age: float = MAX_AGE,
         slots: int = SLOTS,
         refused: Callable[[str], bool] = is_metadata,
+        room: Room | None = None,
     ) -> None:
         self._monotonic = monotonic
+        self._room = room or Room(sys.maxsize)
         self._refused = refused
         self._max_age = max_age
         self._slots: list[Generation | None] = [None] * slots
@@ -104,6 +112,10 @@ class Connections:
             else:
                 self._retired.add(generation)
             generation = self._slots[index] = Generation(self._session(keep=True), born, self._served)
+        if origin not in generation.origins:
+            if not self._room.take():
+                return nullcontext(self.fresh())
+            generation.origins.add(origin)
         return generation
 
     def fresh(self) -> aiohttp.ClientSession:
@@ -116,7 +128,9 @@ class Connections:
     async def close(self) -> None:
         """Ends every connection, for good: whoever asks for a session afterwards gets a connection error."""
         self._closed = True
-        sessions = [generation.session for generation in (*self._slots, *self._retired) if generation is not None]
+        generations = [generation for generation in (*self._slots, *self._retired) if generation is not None]
+        self._room.give_back(sum(len(generation.origins) for generation in generations))
+        sessions = [generation.session for generation in generations]
         if self._fresh is not None:
             sessions.append(self._fresh)
         self._slots = [None] * len(self._slots)
@@ -131,6 +145,7 @@ class Connections:
     async def _close_idle(self) -> None:
         for generation in [retired for retired in self._retired if not retired.serving]:
             self._retired.discard(generation)
+            self._room.give_back(len(generation.origins))
             await generation.session.close()
 
     def _refuse_when_closed(self) -> None:
