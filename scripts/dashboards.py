@@ -1,4 +1,4 @@
-"""Writes the Grafana dashboards, `dashboards/*.json`; `make dashboards` runs it (`python -m scripts.dashboards`).
+"""Writes the Grafana dashboards, `dashboards/*.json`; `make docs` runs it (`python -m scripts.dashboards`).
 
 A test fails when a file differs from what this would write.
 """

@@ -1,4 +1,4 @@
-"""Writes the rule files that are made from the table of alerts; `make rules` runs it.
+"""Writes the rule files that are made from the table of alerts; `make docs` runs it.
 
 A test fails when a file differs from what this would write.
 """

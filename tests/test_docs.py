@@ -26,3 +26,17 @@ def test_the_readme_names_every_status_in_its_class() -> None:
     for kind in Kind:
         named = set(re.findall(r"`(\w+)`", rows[kind.value]))
         assert named == {status.value for status in Status if status.kind is kind}
+
+
+def test_every_make_target_that_is_named_is_there() -> None:
+    there = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    folders = ("bench", "charts", "dashboards", "docs", "monitor", "scripts", "tests")
+    files = [*ROOT.glob("*.md"), *(file for folder in folders for file in (ROOT / folder).rglob("*") if file.is_file())]
+    texts = [file for file in files if file.suffix in {".md", ".py", ".yaml", ".tpl", ".txt", ".html"}]
+    named = {
+        name: file
+        for file in texts
+        for name in re.findall(r"(?:`|^)make ([a-z-]+)", file.read_text(errors="replace"), re.MULTILINE)
+    }
+    assert len(named) > 5
+    assert {name: file for name, file in named.items() if name not in there} == {}

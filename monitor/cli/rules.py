@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields
 
 import click
@@ -10,6 +11,8 @@ from monitor.config import durations
 from monitor.core.alerts import RUNBOOKS, AlertName, Thresholds, camel
 from monitor.core.rules import RuleOptions, chart_values, rule_file
 
+_MATCHER = r'\s*[A-Za-z_][A-Za-z0-9_]*\s*(?:=|!=|=~|!~)\s*"(?:[^"\\\n]|\\.)*"\s*'
+SELECTOR = re.compile(rf"\s*|{_MATCHER}(?:,{_MATCHER})*,?\s*")
 NAMES = {camel(threshold.name): threshold.name for threshold in fields(Thresholds)}
 DEFAULTS = ", ".join(f"{name}={value}" for name, value in chart_values().items())
 
@@ -37,6 +40,8 @@ def command(changes: tuple[str, ...], selector: str, runbook_url: str, disabled:
         thresholds = Thresholds(**dict(_change(change) for change in changes))
     except ValueError as error:
         raise click.UsageError(f"--set: {error}.") from None
+    if not SELECTOR.fullmatch(selector):
+        raise click.UsageError('--selector: write label matchers, like namespace="codefresh",job="token-monitor".')
     chosen = frozenset(AlertName(name) for name in disabled)
     click.echo(rule_file(RuleOptions(thresholds, runbook_url, selector, chosen)), nl=False)
 

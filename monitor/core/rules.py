@@ -18,7 +18,7 @@ from monitor.core.alerts import ALERTS, RUNBOOKS, Alert, AlertName, Thresholds, 
 URGENT, USUAL = "token-monitor-urgent", "token-monitor"
 URGENT_INTERVAL = "15s"
 
-NOTE = "# Made by `make rules` from the table of alerts in the code; changes here are lost."
+NOTE = "# Made by `make docs` from the table of alerts in the code; changes here are lost."
 # The name of a threshold, as a duration or in seconds; or `selector`.
 _PLACEHOLDER = re.compile(r"<([a-z_]+(?:\.seconds)?)>")
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))

@@ -31,7 +31,7 @@ every_panel = pytest.mark.parametrize(
 
 @pytest.mark.parametrize("name", DASHBOARDS)
 def test_a_dashboard_is_what_the_code_makes(name: str) -> None:
-    assert (DIRECTORY / name).read_text(encoding="utf-8") == DASHBOARDS[name](), "run `make dashboards`"
+    assert (DIRECTORY / name).read_text(encoding="utf-8") == DASHBOARDS[name](), "run `make docs`"
 
 
 @every_board

@@ -23,7 +23,7 @@ SELECTOR = 'namespace="codefresh",job="token-monitor"'
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_made_file_is_up_to_date(name: str) -> None:
-    assert (ROOT / name).read_text() == FILES[name](), "run `make rules`"
+    assert (ROOT / name).read_text() == FILES[name](), "run `make docs`"
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -120,6 +120,8 @@ def test_the_command_takes_thresholds_as_the_configuration_takes_durations() -> 
         (["--set", "refusedFor"], "--set: refusedFor=: give whole seconds, like 30s, 10m or 7d."),
         (["--set", "refusedFor=0.5s"], "--set: refusedFor=0.5s: give whole seconds, like 30s, 10m or 7d."),
         (["--set", "gap=1m"], "--set: downFor must be shorter than gap; change one of them."),
+        (["--selector", "codefresh"], '--selector: write label matchers, like namespace="codefresh"'),
+        (["--selector", '{a="b"}'], "--selector: write label matchers"),
         (["--disable", "TokenMonitorFoo"], "'TokenMonitorFoo' is not one of 'TokenMonitorTokenRefused'"),
     ],
 )
