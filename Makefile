@@ -14,7 +14,7 @@ ARGS ?=
 MINUTES ?= 60
 TESTS ?= tests
 
-.PHONY: help setup packages tools demo test quick lint types layers bench bench-short soak docs chart screenshots lock clean
+.PHONY: help setup packages tools demo test quick fuzz lint types layers bench bench-short soak docs chart screenshots lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -41,6 +41,10 @@ test: setup packages tools lint types layers ## All checks and tests (under 10 m
 
 quick: setup ## Only the tests that take a moment
 	$(BIN)/pytest -q -m "not slow" -n 2 --dist loadgroup $(TESTS)
+
+fuzz: setup ## Feed every parser bent input, for an hour or so (ARGS="-k journals" for one)
+	$(BIN)/pytest -q -n 2 --dist worksteal --hypothesis-profile=fuzz -p no:cacheprovider $(ARGS) \
+	  tests/hostile tests/config/test_arbitrary_input.py tests/simulator/test_any_request.py
 
 lint: setup ## Style and formatting
 	$(BIN)/ruff check .

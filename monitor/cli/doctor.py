@@ -26,6 +26,7 @@ from monitor.config.load import load_file
 from monitor.config.permissions import needed_permissions
 from monitor.config.problems import ConfigurationError
 from monitor.config.settings import Settings, TargetSettings
+from monitor.config.yamltext import Writer
 from monitor.core.discovery import Trouble
 from monitor.core.doctor import Area, Finding, Level, worst
 from monitor.core.permissions import Permission, ServiceAccount, in_namespace, roles
@@ -230,7 +231,7 @@ def _creates_secrets(permission: Permission) -> bool:
 
 
 def _yaml(manifests: Sequence[dict[str, Any]]) -> str:
-    text: str = yaml.safe_dump_all(manifests, sort_keys=False, explicit_start=True, default_flow_style=None)
+    text: str = yaml.dump_all(manifests, Dumper=Writer, sort_keys=False, explicit_start=True, default_flow_style=None)
     return text
 
 

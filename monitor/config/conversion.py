@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from monitor.config.yamltext import Writer
 from monitor.core.text import printable
 
 _COMMENTS = {
@@ -63,5 +64,5 @@ def _mapping(values: dict[str, Any], indent: int) -> Iterator[str]:
 
 def _scalar(value: Any) -> str:
     """One value in YAML, on one line, quoted where it must be."""
-    text: str = yaml.safe_dump(value, default_flow_style=True, width=10_000, allow_unicode=False)
+    text: str = yaml.dump(value, Dumper=Writer, default_flow_style=True, width=10_000, allow_unicode=False)
     return text.removesuffix("...\n").strip()

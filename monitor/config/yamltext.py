@@ -41,6 +41,13 @@ _PLAIN_TAGS = frozenset({"tag:yaml.org,2002:str", "tag:yaml.org,2002:map", "tag:
 _MERGE_TAG = "tag:yaml.org,2002:merge"
 
 
+class Writer(yaml.SafeDumper):
+    """Quotes what either version of YAML would read as a number: PyYAML's own leaves `1e5` bare, which is one in 1.2."""
+
+
+Writer.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+.0123456789"))
+
+
 @dataclass(slots=True)
 class _Open:
     """A mapping or sequence that is being filled. `key` is the key whose value comes next, or the next index."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
-from aiohttp import web
+from aiohttp import HttpVersion10, web
 
+from monitor.adapters.server import pages
 from monitor.adapters.server.errors import cannot_listen
 from monitor.adapters.server.limits import Limits
 from monitor.adapters.server.pages import Page
@@ -87,7 +88,10 @@ class Server:
         if not isinstance(connection, Connection) or self._http is None:
             raise ConnectionResetError("the server ends")
         with self._http.seats.working(connection):
-            page = await self._routes.answer(_asked(request))
+            if request.version < HttpVersion10:
+                page = pages.text(400, "Bad request.")  # HTTP/0.9 has no headers, and so none that protect a page
+            else:
+                page = await self._routes.answer(_asked(request))
             try:
                 async with asyncio.timeout(self._limits.request):
                     return await _send(request, page)
