@@ -9,7 +9,6 @@ type that is known here.
 from __future__ import annotations
 
 import json
-import math
 import types
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -17,6 +16,7 @@ from dataclasses import MISSING, dataclass, fields, is_dataclass
 from enum import StrEnum
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
+from monitor.core.claims import MAX_EPOCH
 from monitor.core.history import LENGTH, recall
 from monitor.core.report import TargetReport
 from monitor.core.text import printable
@@ -153,8 +153,9 @@ def _text(value: Json) -> str:
 
 
 def _number(value: Json) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError("not a number")
+    # Compared before anything else: an integer may be larger than any float, and a moment than any calendar.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MAX_EPOCH:
+        raise ValueError("no moment, and no number of seconds")
     return float(value)
 
 

@@ -50,12 +50,15 @@ from monitor.core.credential import control_of, inspect
 from monitor.core.delivery import Accepted, Active, Failed, Unacceptable
 from monitor.core.discovery import Found, Origin
 from monitor.core.endpoint_slices import behind, read_slice
+from monitor.core.exchange import line as exchanged
+from monitor.core.exchange import lines, read_head, read_line
 from monitor.core.journal import Journal, JournalError, State, Tombstone, dump
 from monitor.core.journal import load as load_journal
 from monitor.core.model import Expectation, Observation, Reply
-from monitor.core.page import read_query
+from monitor.core.page import read_query, standing_of
+from monitor.core.page_row import row
 from monitor.core.questions import next_question
-from monitor.core.report import status_json
+from monitor.core.report import RotationReport, health_line, status_json
 from monitor.core.secret import Secret
 from monitor.core.text import printable
 from monitor.core.writers import in_words as writer_in_words
@@ -222,6 +225,25 @@ def test_what_another_monitor_says_of_itself(raw: bytes) -> None:
     with contextlib.suppress(click.ClickException):
         shown = "\n".join(status_table(_targets("http://127.0.0.1:8080", raw), NOW, tuple(_problems(raw))))
         assert all(is_one_line(line) for line in shown.replace("\x1b[", "").split("\n")), ascii(shown)
+
+
+TOLD = json.loads(exchanged(report(problem="p", since=NOW - 5.5, told=None, rotation=RotationReport(rotated_at=NOW, failures={"mint": 1}, old_consumers=("a",)))))  # fmt: skip
+HEAD = {"format": 1, "replica": "one", "at": NOW, "targets": 3}
+
+
+@given(bent(TOLD, 4).map(as_json) | bent_bytes(as_json(TOLD)), bent(HEAD).map(as_json))
+@examples(250)
+def test_what_other_replicas_say_of_their_targets(raw: bytes, head: bytes) -> None:
+    """What is believed of it can be shown: no replica makes the pages of another fail."""
+    speaker = read_head(head)
+    assert speaker is None or is_one_line(speaker.replica)
+    for one in lines(head + b"\n" + raw):
+        read_head(one)
+        believed = read_line(one)
+        if believed is not None:
+            json.dumps(status_json(believed, NOW), allow_nan=False)
+            assert is_one_line(health_line(believed, NOW))
+            row(believed, standing_of(believed, NOW), NOW)
 
 
 @given(texts | bent_bytes(b"https://hc-ping.com/uuid").map(lambda raw: raw.decode("latin-1")))

@@ -34,6 +34,7 @@ FUZZED = {
     "config/yamltext.py": ("hostile/test_any_text.py::test_configurations_as_text", "hostile/test_any_text.py::test_values_of_codefresh"),
     "core/answers.py": ("hostile/test_any_text.py::test_answers_and_causes",),
     "core/claims.py": ("hostile/test_any_text.py::test_claims",),
+    "core/exchange.py": ("hostile/test_any_text.py::test_what_other_replicas_say_of_their_targets",),
     "core/journal.py": ("hostile/test_any_text.py::test_journals",),
 }  # fmt: skip
 
