@@ -67,7 +67,7 @@ def command(
             raise click.UsageError(f"--target: the monitor has no target {', '.join(sorted(unknown))}.")
         targets = [target for target in targets if not names or target.get("target") in names]
     if output == "json":
-        click.echo(json.dumps(targets, indent=2, ensure_ascii=False))
+        click.echo(json.dumps(targets, indent=2))  # escaped: a terminal need not take what another monitor says
     else:
         click.echo("\n".join(_text(targets, time.time(), () if names else problems)))
     return _exit_code(targets)
@@ -185,7 +185,7 @@ def _row(target: Told, now: float) -> tuple[str, ...]:
         "never" if expires == "-" and accepted else expires,
         _word(target.get("token_id")),
         state,
-        f"{len(old)} with the old key" if old else "-",
+        f"{len(old)} with the old key" if isinstance(old, list) and old else "-",
     )
 
 
