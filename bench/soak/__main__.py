@@ -27,10 +27,12 @@ from bench.results import Figure, Results
 from bench.soak.counted import FILE
 from bench.soak.disturbances import Disturbances
 from bench.soak.plot import draw
-from bench.soak.samples import Sample, after_warm_up, collect, grouped, growth
+from bench.soak.samples import Sample, after_warm_up, collect, grouped, growth, median_of
 from bench.soak.world import IN_FILE, IN_SECRET, OTHERS, World, world
 
 REST = 8.0
+# At rest is what most of so many last samples say.
+LAST = 6
 QUIET_WITHIN = 90.0
 # Of the whole window after the warm-up, whatever its length.
 MEMORY_GROWS = 3.0
@@ -38,7 +40,7 @@ MEMORY_GROWS = 3.0
 FILES_GROW = 25.0
 TASKS_GROW = THREADS_GROW = 4.0
 FILES_MORE_AT_REST = 6
-TASKS_MORE_AT_REST = 3
+TASKS_MORE_AT_REST = 4
 UNCLEAN = ("Traceback", "was destroyed", "never awaited", "Unclosed", "ResourceWarning", '"level": "critical"')
 
 
@@ -48,14 +50,14 @@ class Soak:
     def __init__(self, minutes: float, folder: Path) -> None:
         self._seconds = minutes * 60
         self._folder = folder
-        self._tasks = folder / "tasks"
+        self._counted = folder / "counted"
         self.samples: list[Sample] = []
         self.problems: list[str] = []
         self.facts: dict[str, Any] = {}
 
     async def run(self) -> None:
         """From the start of everything to its end."""
-        os.environ[FILE] = str(self._tasks)
+        os.environ[FILE] = str(self._counted)
         async with world(self._folder) as outside:
             configuration = outside.configuration()
             async with monitor(configuration, self._folder, module="bench.soak.counted") as running:
@@ -67,9 +69,9 @@ class Soak:
         disturbances = Disturbances(outside, running.url, file, lambda: in_order(outside, running.url))
         await self._quiet(outside, running)
         began = time.monotonic()
-        sampling = asyncio.create_task(collect(running.pid, self._tasks, began, self.samples))
+        sampling = asyncio.create_task(collect(running.pid, self._counted, began, self.samples))
         await asyncio.sleep(REST)
-        before = self.samples[-1]
+        before = median_of(self.samples[-LAST:])
         disturbing = asyncio.create_task(disturbances.run())
         await asyncio.wait({sampling, disturbing}, timeout=self._seconds, return_when=asyncio.FIRST_COMPLETED)
         if disturbing.done() or sampling.done():
@@ -80,7 +82,7 @@ class Soak:
         await self._restored(outside, file)
         await self._quiet(outside, running)
         await asyncio.sleep(REST)
-        after = self.samples[-1]
+        after = median_of(self.samples[-LAST:])
         sampling.cancel()
         await asyncio.wait({sampling})
         told = await status(running.url)

@@ -48,13 +48,14 @@ class Disturbances:
         self._chance = random.Random(8)
         self._faults = itertools.cycle([fault for fault in Fault if fault is not Fault.CACHING])
         self._others = itertools.cycle([OTHERS // 2, OTHERS, 0, OTHERS])
+        self._harms = itertools.cycle(itertools.product((IN_SECRET, IN_FILE), (False, False, True)))
         self.done: Counter[str] = Counter()
         self.waited = 0
         self.all = (
             Disturbance("scrape", 5.0, lambda: self._get("/metrics")),
             Disturbance("page", 2.0, lambda: self._get(self._chance.choice(PAGES))),
             Disturbance("client that hangs up", 3.0, self._hang_up),
-            Disturbance("key deleted", 11.0, self._revoke, quiet=True),
+            Disturbance("key deleted or token lost", 11.0, self._revoke, quiet=True),
             Disturbance("key replaced by hand", 17.0, self._replace),
             Disturbance("watches cut", 13.0, self._cut),
             Disturbance("watches expired (410)", 37.0, self._expire),
@@ -64,7 +65,6 @@ class Disturbances:
             Disturbance("Kubernetes API restarted", 47.0, self._restart_kubernetes, quiet=True),
             Disturbance("fault before Argo CD", 19.0, self._fault, quiet=True),
             Disturbance("password changed", 59.0, self._password, quiet=True),
-            Disturbance("Secret deleted", 67.0, self._delete, quiet=True),
         )
 
     async def run(self) -> None:
@@ -114,7 +114,9 @@ class Disturbances:
             writer.transport.abort()
 
     async def _revoke(self) -> None:
-        self._world.revoke(self._chance.choice([IN_SECRET, IN_FILE]))
+        # Keys that only ever vanish are replaced more and more rarely: every third time it is the token that is lost.
+        account, lost = next(self._harms)
+        (self._world.lose if lost else self._world.revoke)(account)
 
     async def _replace(self) -> None:
         self._world.new_plain_token()
@@ -151,6 +153,3 @@ class Disturbances:
 
     async def _password(self) -> None:
         self._world.change_password(self._chance.choice([IN_SECRET, IN_FILE]))
-
-    async def _delete(self) -> None:
-        self._world.delete_secret()

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.fleet.processes import usage_of
+from bench.fleet.processes import TICKS
 
 EVERY = 1.0
 # Of so many samples one is made, which takes the peaks out and keeps pairs few.
@@ -35,25 +35,32 @@ class Sample:
     cpu: float
 
 
-def look(pid: int, tasks: Path, began: float) -> Sample:
-    """What it uses now."""
-    usage = usage_of(pid)
-    status = Path(f"/proc/{pid}/status").read_text()
-    threads = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("Threads:"))
-    number = int(tasks.read_text()) if tasks.exists() else 0
-    return Sample(time.monotonic() - began, usage.rss, usage.files, threads, number, usage.cpu)
+def look(pid: int, counted: Path, began: float) -> Sample:
+    """What it uses now. counted: the file in which the process itself counts."""
+    status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    # After the name in brackets, which may hold anything: the state is field 3.
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    tasks, files = (int(number) for number in counted.read_text().split())
+    return Sample(
+        at=time.monotonic() - began,
+        rss=int(status["VmRSS"].split()[0]) / 1024,
+        files=files,
+        threads=int(status["Threads"]),
+        tasks=tasks,
+        cpu=(int(fields[11]) + int(fields[12])) / TICKS,
+    )
 
 
-async def collect(pid: int, tasks: Path, began: float, into: list[Sample]) -> None:
+async def collect(pid: int, counted: Path, began: float, into: list[Sample]) -> None:
     """A sample each second, until it is cancelled. ProcessLookupError, FileNotFoundError: it has ended."""
     while True:
-        into.append(look(pid, tasks, began))
+        into.append(look(pid, counted, began))
         await asyncio.sleep(EVERY)
 
 
 def grouped(samples: Sequence[Sample]) -> list[Sample]:
     """One of every ten: the median of each figure."""
-    return [_median(batch) for batch in _batched(samples)]
+    return [median_of(batch) for batch in _batched(samples)]
 
 
 def after_warm_up(samples: Sequence[Sample]) -> list[Sample]:
@@ -72,7 +79,8 @@ def growth(samples: Sequence[Sample], figure: Callable[[Sample], float]) -> floa
     return statistics.median(slopes) * (samples[-1].at - samples[0].at) if slopes else 0.0
 
 
-def _median(batch: Sequence[Sample]) -> Sample:
+def median_of(batch: Sequence[Sample]) -> Sample:
+    """The median of each figure of some samples."""
     return Sample(
         at=statistics.median(sample.at for sample in batch),
         rss=statistics.median(sample.rss for sample in batch),

@@ -105,9 +105,12 @@ class World:
         if key_id in self.keys(account):
             self.argocd.revoke_key(account, str(key_id))
 
-    def delete_secret(self) -> None:
-        """Somebody deletes the Secret with the token."""
-        kubectl.delete(self.cluster, "secrets", NAMESPACE, SECRET)
+    def lose(self, account: str) -> None:
+        """Somebody deletes the Secret, or the file, with the token."""
+        if account == IN_FILE:
+            (self.folder / "token").unlink(missing_ok=True)
+        else:
+            kubectl.delete(self.cluster, "secrets", NAMESPACE, SECRET)
 
     def change_password(self, account: str) -> None:
         """Somebody changes the password, which ends every key of the account, and tells it."""

@@ -75,6 +75,7 @@ class Journal:
     the Secret, or a late write may still put it there.
     reverts: how often in a row another writer undid our write, the last time at reverted_at.
     overtaken_at: when another writer last put a token that works in place of ours.
+    vanished: how many keys of ours in a row somebody deleted in Argo CD not long after they had come into use.
     stood_down: why the Secret is left to another writer ("" when it is not).
     failures: attempts in a row that failed; retry_at: no new one before this time; error: the last reason.
     left_alone: a replaced key that is not ours, or no longer ours to delete, of account left_account.
@@ -106,6 +107,7 @@ class Journal:
     reverts: int = 0
     reverted_at: float = 0.0
     overtaken_at: float = 0.0
+    vanished: int = 0
     stood_down: str = ""
     failures: int = 0
     retry_at: float = 0.0

@@ -54,6 +54,7 @@ FULL = Journal(
     reverts=1,
     reverted_at=NOW - 20,
     overtaken_at=NOW - DAY,
+    vanished=2,
     stood_down="",
     failures=3,
     retry_at=NOW + 60,
@@ -80,6 +81,12 @@ def test_what_is_written_is_read_back() -> None:
         "purpose",
         "stood_down",
     }
+
+
+def test_a_journal_of_before_keys_that_vanish_were_counted_is_read() -> None:
+    values = json.loads(dump(FULL))
+    del values["vanished"]
+    assert load(json.dumps(values)).vanished == 0
 
 
 @given(

@@ -18,11 +18,13 @@ from monitor.core.model import Key
 from monitor.core.rotation.endings import pause_after
 from monitor.core.rotation.limits import (
     FIRST_PAUSE,
+    MAX_VANISHED,
     REVERTS_LAST,
     SWEEP_EVERY,
     TOMBSTONE_LASTS,
+    VANISHING_LASTS,
 )
-from monitor.core.rotation.situation import Wait
+from monitor.core.rotation.situation import Situation, Wait
 from monitor.core.status import Status
 
 from tests.core.rotation_samples import (
@@ -216,6 +218,48 @@ def test_undone_writes_of_long_ago_do_not_count() -> None:
     step = act(holding_foreign(situation(long_ago), Status.REVOKED))
     assert isinstance(step.effect, Mint)
     assert step.journal.reverts == 1
+
+
+def deleted_again(vanished: int, since: float, **changes: Any) -> Situation:
+    """Our key is gone from Argo CD, so many seconds after it came; that many before it went the same way."""
+    return situation(at_rest(rotated_at=NOW - since, vanished=vanished), Status.REVOKED, **changes)
+
+
+def test_keys_that_somebody_deletes_are_replaced_at_once_a_few_times() -> None:
+    for before in range(MAX_VANISHED):
+        step = act(deleted_again(before, 10.0))
+        assert isinstance(step.effect, Mint)
+        assert step.journal.vanished == before + 1
+
+
+@pytest.mark.parametrize("further", range(1, 5))
+def test_keys_that_vanish_again_and_again_are_replaced_ever_more_rarely_and_that_is_told(further: int) -> None:
+    pause = pause_after(further)
+    before = MAX_VANISHED + further - 1
+    step = act(deleted_again(before, pause - 1.0))
+    assert step.effect is None
+    assert (step.journal.failures, step.journal.retry_at) == (1, NOW + 1.0)
+    assert "argocd-secret" in step.journal.error
+    waiting = wait(situation(step.journal, Status.REVOKED))
+    assert (waiting.until, step.journal.error in waiting.why) == (NOW + 1.0, True)
+    assert isinstance(act(deleted_again(before, pause)).effect, Mint)
+
+
+def test_whoever_asks_for_a_key_gets_one_however_many_vanished() -> None:
+    assert isinstance(act(deleted_again(9, 10.0, demanded=True)).effect, Mint)
+
+
+def test_a_key_that_was_in_use_for_long_is_not_one_that_vanishes() -> None:
+    step = act(deleted_again(9, VANISHING_LASTS))
+    assert isinstance(step.effect, Mint)
+    assert step.journal.vanished == 0
+
+
+def test_a_new_password_beside_a_vanished_key_asks_for_no_pause_after_pause() -> None:
+    """The budget lets another password in at once; the pause holds all the same, and is noted once."""
+    refused = refuse(LoginBudget(), "another", NOW - 1000.0)
+    journal = replace(act(deleted_again(9, 10.0)).journal, logins=refused)
+    assert isinstance(wait(situation(journal, Status.REVOKED)), Wait)
 
 
 def test_who_stood_down_does_nothing_and_says_why() -> None:

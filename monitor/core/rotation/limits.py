@@ -38,6 +38,11 @@ MAX_REVERTS = 2
 # Why a write of the Secret was not done. As often as a pending key is tried, it is a duel of its own.
 IN_BETWEEN = "another writer wrote the Secret at the same moment"
 
+# A key of ours that is deleted in Argo CD within this time of its rotation counts as one of a series. So many are replaced
+# at once, as if a person had deleted them; for each further one the pause since the last rotation doubles.
+VANISHING_LASTS = 2 * LONGEST_PAUSE
+MAX_VANISHED = 3
+
 # Texts from outside, and names of consumers, that the journal keeps.
 MAX_TEXT = 400
 MAX_NAMED = 10

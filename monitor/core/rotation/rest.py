@@ -8,18 +8,21 @@ from monitor.core.effects import Access, ListKeys, Mint
 from monitor.core.journal import OUR_KEYS, Journal, Purpose, State
 from monitor.core.policy import renewal_time, why_not, why_rotate
 from monitor.core.rotation.access import delete, list_or_wait, reach
-from monitor.core.rotation.endings import stand_down
+from monitor.core.rotation.endings import failed, pause_after, stand_down
 from monitor.core.rotation.limits import (
     CALL_LASTS,
     FIRST_PAUSE,
     MAX_LIVE_KEYS,
     MAX_REVERTS,
+    MAX_VANISHED,
     RETRY,
     REVERTS_LAST,
     SWEEP_EVERY,
     TOMBSTONE_LASTS,
+    VANISHING_LASTS,
 )
 from monitor.core.rotation.situation import Act, Situation, Step, Wait
+from monitor.core.status import Status
 
 # A drill's key that a crash leaves behind ends by itself.
 DRILL_EXPIRES = 3600
@@ -109,6 +112,10 @@ def _begin(s: Situation, purpose: Purpose, reason: str) -> Step:
     reverts, undone = (0, False) if s.demanded else (recent_reverts(s.journal, s.now), _undone(s))
     if reverts + undone >= MAX_REVERTS:
         return stand_down(s, reverts + undone)
+    vanished = _vanished(s) if purpose is Purpose.REPLACE else s.journal.vanished
+    pausing = _pause(s, vanished)
+    if pausing is not None:
+        return pausing
     key_id = f"{OUR_KEYS}{s.nonce}"
     if s.journal.knows(key_id):
         return Wait(s.now + RETRY, "an id must be new")
@@ -127,6 +134,7 @@ def _begin(s: Situation, purpose: Purpose, reason: str) -> Step:
         verified_at=0.0,
         reverts=reverts + undone,
         reverted_at=s.now if undone else s.journal.reverted_at,
+        vanished=vanished,
         stood_down="",
         retry_at=s.now + CALL_LASTS,
         error="",
@@ -153,6 +161,30 @@ def _undone(s: Situation) -> bool:
     ours = journal.current is not None and journal.current in journal.owned
     recent = s.now - journal.entered_at < REVERTS_LAST
     return ours and recent and s.refused and s.token is not None and s.token_id != journal.current
+
+
+def _vanished(s: Situation) -> int:
+    """How many keys of ours in a row were deleted in Argo CD not long after they had come into use, with this one."""
+    journal = s.journal
+    ours = s.token_id is not None and s.token_id == journal.current and s.token_id in journal.owned
+    recent = journal.rotated_at is not None and s.now - journal.rotated_at < VANISHING_LASTS
+    return journal.vanished + 1 if ours and recent and s.status in (Status.REVOKED, Status.REJECTED) else 0
+
+
+def _pause(s: Situation, vanished: int) -> Step | None:
+    """What puts argocd-secret back would put it back for ever: keys are then made ever more rarely, and that is told."""
+    if vanished <= MAX_VANISHED or s.demanded:
+        return None
+    until = (s.journal.rotated_at or 0.0) + pause_after(vanished - MAX_VANISHED)
+    if until <= s.now:
+        return None
+    why = (
+        f"{vanished} keys in a row were deleted in Argo CD soon after they were made: let nobody put back the account's"
+        " tokens in argocd-secret (GitOps: ignoreDifferences, a backup), or find out who deletes them"
+    )
+    if s.journal.retry_at >= until:
+        return Wait(until, f"after a failure: {why}")
+    return Act(replace(failed(s.journal, s.now, why), retry_at=until))
 
 
 def _sweep(s: Situation) -> Step | None:
