@@ -49,7 +49,7 @@ class Purpose(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Tombstone:
-    """An id whose creation was lost: it may still appear on the account, and is deleted then."""
+    """An id that may still appear on the account, and is deleted then: its creation was lost, or is only just over."""
 
     id: str
     since: float
@@ -69,7 +69,7 @@ class Journal:
 
     Kept between rotations
     owned: every id of ours that may be alive, so that nothing else is ever deleted.
-    tombstones: those of them whose creation was lost, and may still come.
+    tombstones: those of them that a list may leave out though they live, or will: see `Tombstone`.
     current: the key that the Secret held when it was last in order. replaced: the one before it, which a writer who
     undoes our write puts back. sweep_at: no unused key is deleted before this time: somebody may have read it from
     the Secret, or a late write may still put it there.
@@ -138,6 +138,11 @@ class Journal:
     def owning(self, key_id: str) -> Journal:
         """With `key_id` among the keys of ours."""
         return replace(self, owned=(*(id_ for id_ in self.owned if id_ != key_id), key_id)[-MAX_OWNED:])
+
+    def doubting(self, key_id: str, now: float) -> Journal:
+        """With a tombstone for `key_id`: that it is not listed proves nothing for a while."""
+        stones = (*(stone for stone in self.tombstones if stone.id != key_id), Tombstone(key_id, now))
+        return replace(self, tombstones=stones)
 
     def without(self, key_id: str) -> Journal:
         """After `key_id` was seen to be gone."""

@@ -32,7 +32,9 @@ from monitor.core.rotation.limits import (
     IN_BETWEEN,
     LONGEST_PAUSE,
     PROOF_LASTS,
+    REPLICA_LAG,
     SWEEP_EVERY,
+    TOMBSTONE_LASTS,
 )
 from monitor.core.rotation.machine import STATES, decide
 from monitor.core.rotation.situation import Act, Wait
@@ -200,7 +202,7 @@ def test_nothing_is_written_while_the_secret_cannot_be_read() -> None:
 
 
 def test_a_drill_deletes_its_key_and_publishes_nothing() -> None:
-    drill = under_way(State.VERIFIED, purpose=Purpose.DRILL)
+    drill = under_way(State.VERIFIED, since=NOW - 2 * REPLICA_LAG, purpose=Purpose.DRILL)
     assert effect(situation(drill)) == Delete("ci", NEW, Access.LIVE_KEY)
     done = learned(drill, Delete("ci", NEW, Access.LIVE_KEY), Done())
     assert (done.state, done.drilled_at, done.rotated_at, done.rotations) == (State.IDLE, NOW, None, 0)
@@ -442,3 +444,19 @@ def test_consumers_that_were_not_restarted_are_waited_for_where_nobody_may_see_t
     assert blind.state is State.GRACE
     assert blind.old_consumers == ("consumers that were not restarted, and whose pods may not be seen",)
     assert blind.told_at == NOW
+
+
+def test_a_key_that_was_given_up_right_after_it_was_made_is_not_forgotten_where_a_list_leaves_it_out() -> None:
+    given_up = act(situation(under_way(State.MINTED), token_id=FOREIGN)).journal
+    assert given_up.state is State.IDLE
+    swept = replace(given_up, owned=(NEW,), current=FOREIGN, sweep_at=0.0)
+    by_a_replica_that_lags = (Key(FOREIGN),)
+    assert wait(situation(swept, token_id=FOREIGN, keys=by_a_replica_that_lags))
+    later = situation(swept, token_id=FOREIGN, keys=by_a_replica_that_lags, now=NOW + TOMBSTONE_LASTS)
+    assert act(later).journal.owned == ()
+
+
+def test_where_replicas_do_not_agree_about_a_token_no_keys_are_made_one_after_the_other() -> None:
+    adopted = act(situation(under_way(State.MINTED), token_id=FOREIGN)).journal
+    refused_again = situation(adopted, Status.REVOKED, token_id=FOREIGN)
+    assert wait(refused_again) == Wait(NOW + FIRST_PAUSE, "after another token had taken the place of ours")

@@ -33,6 +33,7 @@ from monitor.core.rotation.limits import (
     FIRST_PAUSE,
     IN_BETWEEN,
     MAX_TEXT,
+    REPLICA_LAG,
     RETRY,
     SWEEP_EVERY,
 )
@@ -157,10 +158,17 @@ OUTCOMES: list[tuple[str, Journal, Effect, Outcome, dict[str, Any]]] = [
     ),
     (
         "a key deleted after a lost mint means to start anew",
-        under_way(State.INTENT),
+        under_way(State.INTENT, since=NOW - 2 * REPLICA_LAG),
         Delete("ci", NEW, Access.LIVE_KEY),
         Done(),
         {"state": State.IDLE, "owned": (OLD,), "failures": 1},
+    ),
+    (
+        "a key that was only just made may live on where it is deleted: a replica of Argo CD that lags has no such key",
+        under_way(State.INTENT),
+        Delete("ci", NEW, Access.LIVE_KEY),
+        Done(),
+        {"state": State.IDLE, "owned": (OLD, NEW), "failures": 1, "tombstones": (Tombstone(NEW, NOW),)},
     ),
     (
         "a delete without an answer is done again",

@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 
 from monitor.core.journal import Journal, State
-from monitor.core.rotation.limits import CALL_LASTS, FIRST_PAUSE, LONGEST_PAUSE, MAX_TEXT
+from monitor.core.rotation.limits import CALL_LASTS, FIRST_PAUSE, LONGEST_PAUSE, MAX_TEXT, REPLICA_LAG
 from monitor.core.rotation.situation import Act, Situation
 from monitor.core.text import printable
 from monitor.core.writers import remedy
@@ -52,7 +52,9 @@ def abandon(s: Situation, error: str) -> Act:
 
 def adopt(s: Situation) -> Act:
     """Gives up the pending key for a token that works, which another writer put there."""
-    return Act(_spared(s.journal, s).cleared().at_rest(s.now))
+    journal = _spared(s.journal, s).cleared().at_rest(s.now)
+    # Where replicas of Argo CD do not agree about that token, keys would be made and given up without end.
+    return Act(replace(journal, retry_at=s.now + FIRST_PAUSE))
 
 
 def stand_down(s: Situation, reverts: int) -> Act:
@@ -70,6 +72,8 @@ def stand_down(s: Situation, reverts: int) -> Act:
 
 
 def _spared(journal: Journal, s: Situation) -> Journal:
+    if journal.key_id is not None and s.now - journal.began_at < REPLICA_LAG:
+        journal = journal.doubting(journal.key_id, s.now)
     if journal.state in (State.IDLE, State.MINTED):
         return journal
     # Consumers may have read the new key, or a late write may still put it into the Secret.

@@ -35,6 +35,7 @@ from monitor.core.rotation.limits import (
     MAX_NAME,
     MAX_NAMED,
     MAX_TEXT,
+    REPLICA_LAG,
     RETRY,
     SWEEP_EVERY,
 )
@@ -156,7 +157,8 @@ def _learn_deleted(journal: Journal, key_id: str, now: float) -> Journal:
     if journal.state is State.IDLE and any(stone.id == key_id for stone in journal.tombstones):
         # Just created, maybe: "no such key" may come from a replica that lags. The list is asked once more, later.
         return replace(journal, sweep_at=now + FIRST_PAUSE)
-    journal = journal.without(key_id)
+    young = key_id == journal.key_id and now - journal.began_at < REPLICA_LAG
+    journal = journal.doubting(key_id, now) if young else journal.without(key_id)
     if journal.state is State.RETIRED:
         return succeeded(journal, now)
     if journal.state is State.VERIFIED and journal.purpose is Purpose.DRILL:

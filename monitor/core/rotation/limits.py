@@ -23,6 +23,9 @@ PROOF_LASTS = 60.0
 # Whoever is in the middle of a login (20 s at most) and a mint (10 s) is left to finish it.
 CALL_LASTS = 30.0
 
+# A replica of Argo CD may not list a key that another one made for this long (4 to 14 s were seen).
+REPLICA_LAG = 60.0
+
 # A key whose creation was lost may still appear on the account for this long.
 TOMBSTONE_LASTS = 900.0
 SWEEP_EVERY = 300.0

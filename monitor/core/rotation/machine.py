@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from monitor.core.effects import LookAtConsumers, Prove, Publish, RestartConsumers
-from monitor.core.journal import CLOCKS_DIFFER, Purpose, State, Tombstone
+from monitor.core.journal import CLOCKS_DIFFER, Purpose, State
 from monitor.core.rotation.access import delete, list_or_wait
 from monitor.core.rotation.endings import abandon, adopt, failed, pause_after, stand_down, succeeded
 from monitor.core.rotation.limits import (
@@ -48,8 +48,8 @@ def _intent(s: Situation) -> Step:
             return list_or_wait(s, "whether the new key was made is not known")
         if any(key.id == key_id for key in s.keys):
             return delete(s, key_id)
-    stones = (*(stone for stone in journal.tombstones if stone.id != key_id), Tombstone(key_id, s.now))
-    return Act(failed(journal, s.now, journal.error or "the new key was lost").at_rest(s.now, tombstones=stones))
+    doubted = journal.doubting(key_id, s.now)
+    return Act(failed(doubted, s.now, journal.error or "the new key was lost").at_rest(s.now))
 
 
 def _minted(s: Situation) -> Step:

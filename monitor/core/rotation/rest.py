@@ -49,7 +49,8 @@ def idle(s: Situation) -> Step:
     # Another password than the refused one is news: the budget alone says when it may be tried.
     another = s.journal.logins.refused is not None and s.password not in (None, s.journal.logins.refused)
     if s.journal.retry_at > s.now and same and not s.demanded and not another:
-        return Wait(s.journal.retry_at, f"after a failure: {s.journal.error}")
+        after = f"a failure: {s.journal.error}" if s.journal.error else "another token had taken the place of ours"
+        return Wait(s.journal.retry_at, f"after {after}")
     return _begin(s, purpose, reason)
 
 
