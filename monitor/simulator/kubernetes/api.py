@@ -12,7 +12,7 @@ from contextlib import aclosing
 
 from monitor.cluster import Answer, Event, NoAnswer
 from monitor.ports import Clock
-from monitor.simulator.kubernetes.front import Broken, Front, lines
+from monitor.simulator.kubernetes.front import Broken, Front, Later, lines
 from monitor.simulator.kubernetes.state import ClusterState
 from monitor.simulator.kubernetes.watches import Watch
 from monitor.simulator.kubernetes.wire import JSON, Request, Response
@@ -22,7 +22,7 @@ USER_AGENT = "token-monitor/simulated"
 
 
 class SimulatedKubernetes:
-    """A `KubernetesApi` of one user. latency: see `Front`. user_agent: names the manager where a request does not."""
+    """A `KubernetesApi` of one user. latency, later: see `Front`. user_agent: the manager where a request names none."""
 
     def __init__(
         self,
@@ -34,10 +34,11 @@ class SimulatedKubernetes:
         deadline: float = DEADLINE,
         latency: Callable[[], float] = lambda: 0.0,
         user_agent: str = USER_AGENT,
+        later: Later | None = None,
     ) -> None:
         self.state = state
         self.problem: str | None = None  # why there is no configuration: a lever
-        self._front = Front(state, latency)
+        self._front = Front(state, latency, later)
         self._user = user
         self._clock = clock
         self._namespace = namespace

@@ -27,12 +27,21 @@ class Broken(StrEnum):
     SILENT = "silent"  # nothing comes
 
 
-class Front:
-    """One way to the cluster. latency: seconds that a request takes there, and an answer back; asked for each."""
+Later = Callable[[float, Callable[[], None]], object]
 
-    def __init__(self, state: ClusterState, latency: Callable[[], float] = lambda: 0.0) -> None:
+
+class Front:
+    """One way to the cluster. latency: seconds that a request takes there, and an answer back; asked for each.
+
+    later: does something in so many seconds; the event loop by default.
+    """
+
+    def __init__(
+        self, state: ClusterState, latency: Callable[[], float] = lambda: 0.0, later: Later | None = None
+    ) -> None:
         self.state = state
         self._latency = latency
+        self._later = later
 
     async def ask(self, request: Request) -> Response | Watch | Broken:
         """What comes of one request. A watch that is given has to be closed."""
@@ -68,7 +77,7 @@ class Front:
             elif isinstance(outcome, Watch):
                 outcome.close()
 
-        loop.call_later(delay, arrive)
+        (self._later or loop.call_later)(delay, arrive)
         return await waiting
 
     def _arrive(self, request: Request, plan: Plan, record: Recorded) -> Response | Watch | Broken:
