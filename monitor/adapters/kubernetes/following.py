@@ -24,10 +24,11 @@ BEGINNINGS_PER_SECOND = 200.0
 class Following:
     """One reflector as a task. make: a new reflector, once the API's configuration is found. ended: it is of no use now.
 
+    why: what keeps the configuration from being found, and what to do; "" when nothing does.
     kind: what is watched, for the log; name: of the object or collection.
     """
 
-    __slots__ = ("_api", "_ended", "_kind", "_make", "_name", "task")
+    __slots__ = ("_api", "_ended", "_kind", "_make", "_name", "task", "why")
 
     def __init__(
         self,
@@ -44,6 +45,7 @@ class Following:
         self._kind = kind
         self._name = name
         self.task: asyncio.Task[None] | None = None
+        self.why = ""
 
     def begin(self, pause: float) -> None:
         """Begins after so many seconds; nothing where it has begun."""
@@ -62,7 +64,8 @@ class Following:
             await asyncio.sleep(pause)
             pause = RETRY_CONFIGURATION
             try:
-                if await self._api.ready() is None:
+                self.why = await self._api.ready() or ""
+                if not self.why:
                     await self._make().run()
             except Exception as error:  # noqa: BLE001
                 log.error("defect while watching", kind=self._kind, name=self._name, defect=outline(error))

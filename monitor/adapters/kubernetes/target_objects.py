@@ -62,7 +62,7 @@ class TargetObjects:
         self._left_out = self._left_out_now = False
         self._problem = ""
         self.version = 0
-        # Set once the place was seen as a whole, or may not be looked at.
+        # Set once the place was seen as a whole, or cannot be looked at.
         self.looked = asyncio.Event()
 
     @property
@@ -101,6 +101,8 @@ class TargetObjects:
     def _present_problem(self) -> str:
         if self._refusal:
             return self._refusal
+        if self._following.why:
+            return f"cannot be looked for: {self._following.why}"
         now = self._api.clock.monotonic()
         if self._reflector is not None and self._reflector.in_touch(now):
             self._well_at = now
@@ -128,6 +130,8 @@ class TargetObjects:
 
     def _ended(self) -> None:
         self._reflector = None
+        if self._following.why:
+            self.looked.set()
 
     def _keep(self, found: Mapping[str, Any]) -> Found | None:
         name = str(found["metadata"].get("name", ""))

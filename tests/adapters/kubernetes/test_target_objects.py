@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from monitor.adapters.kubernetes.following import RETRY_CONFIGURATION
 from monitor.adapters.kubernetes.reflector import PAGE
 from monitor.adapters.kubernetes.target_objects import PATIENCE, Room, TargetObjects
 from monitor.cluster import Answer, NoAnswer
@@ -194,6 +195,19 @@ async def test_a_restart_of_the_api_is_no_problem_to_tell(world: World) -> None:
         for _ in range(100):
             await asyncio.sleep(1.0)
             assert await problem(objects) == ""
+
+
+@in_virtual_time
+async def test_without_a_way_to_the_api_that_is_told_at_once_and_nobody_waits_for_it(world: World) -> None:
+    put(world, "portal")
+    world.api.problem = "no way to the Kubernetes API: there is none; give kubernetes.kubeconfig"
+    async with looking(world) as objects:
+        assert objects.looked.is_set()
+        assert await problem(objects) == f"cannot be looked for: {world.api.problem}"
+        world.api.problem = None
+        await asyncio.sleep(RETRY_CONFIGURATION)
+        assert await problem(objects) == ""
+        assert set(texts(objects)) == {"portal"}
 
 
 @in_virtual_time
