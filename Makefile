@@ -14,7 +14,7 @@ ARGS ?=
 MINUTES ?= 60
 TESTS ?= tests
 
-.PHONY: help setup packages tools demo test quick fuzz lint types layers bench bench-short soak docs chart screenshots lock clean
+.PHONY: help setup packages tools demo test quick fuzz lint types layers simulate bench bench-short soak docs chart screenshots lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -55,6 +55,11 @@ types: setup ## Static types, strict
 
 layers: setup ## Imports go downward only
 	$(BIN)/lint-imports
+
+SEEDS ?= 200
+FROM ?= 0
+simulate: setup ## Play the service in virtual time: SEEDS=1000 FROM=0, or one with its trace: SEED=123 [BUG="..."]
+	$(BIN)/python -m simulation --seeds $(SEEDS) --from $(FROM) $(if $(SEED),--seed $(SEED)) $(if $(BUG),--bug "$(BUG)") $(ARGS)
 
 bench: $(BENCH_STAMP) ## Measure what the product costs: table, and JSON in build/bench (ARGS="cpu --short")
 	@scripts/packages prometheus-blackbox-exporter

@@ -1,8 +1,9 @@
-"""The network between one process and Argo CD, in memory, below the real client.
+"""The network between one process and Argo CD, in memory, below aiohttp: connections are pairs of callbacks.
 
-What aiohttp would give or raise is given and raised here, so that the adapters (`ArgoCDClient`, `ArgoCDKeys`) run as
-they are. A connection belongs to one replica of Argo CD for its life, as behind a Service of Kubernetes, and a restart
-of Argo CD ends it. What was sent arrives, whoever waits for the answer.
+All of the client is real: the adapters, aiohttp's pool and its parser. Only what would be a socket is a `Line`, which
+carries bytes to a small HTTP server in front of the simulated Argo CD and back. A line belongs to one replica of Argo CD
+for its life, as behind a Service of Kubernetes, and a restart ends it; not every client is told of that. What was sent
+arrives, whoever waits for the answer.
 """
 
 from __future__ import annotations
@@ -10,23 +11,20 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from types import TracebackType
-from typing import Protocol, cast
+from collections.abc import Callable
+from typing import Any, Protocol, cast
 
 import aiohttp
-from aiohttp.client_reqrep import ConnectionKey
+from aiohttp import ClientRequest
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.tracing import Trace
 from monitor.adapters.argocd.connections import Connections
 from monitor.ports import Clock
 from monitor.simulator.messages import Broken, Request, Response
-from multidict import CIMultiDict
-from yarl import URL
 
 from simulation.weather import BY_A_PROXY, Kind, Side, Spell
 
-_KEY = ConnectionKey("argocd.invalid", 80, False, True, None, None, None)
-FOREVER = 1e6
+END_OF_HEAD = b"\r\n\r\n"
 
 
 class ArgoCDNetwork(Protocol):
@@ -45,8 +43,16 @@ class ArgoCDNetwork(Protocol):
         """What befalls this request."""
         ...
 
+    def connecting_is_hit(self) -> Kind | None:
+        """What befalls a connection that is being made."""
+        ...
+
     def pick_replica(self) -> int | None:
         """Who takes a new connection; None while nothing listens."""
+        ...
+
+    def opened(self, line: Line) -> None:
+        """A connection is open until its `restarts` are no longer those of Argo CD."""
         ...
 
     def restarts(self) -> int:
@@ -63,168 +69,162 @@ class ArgoCDNetwork(Protocol):
 
 
 class InMemoryConnections(Connections):
-    """The real book-keeping of sessions, over sessions that are memory."""
+    """The real connections, whose connectors make lines instead of sockets. `cut` ends all of them."""
 
     def __init__(self, clock: Clock, network: ArgoCDNetwork, sender: str) -> None:
         super().__init__(clock.monotonic)
         self._network = network
         self._sender = sender
+        self._lines: list[Line] = []
+
+    def cut(self) -> None:
+        """The process is gone, and with it its ends of all lines."""
+        for line in self._lines:
+            line.forget()
 
     def _session(self, *, keep: bool) -> aiohttp.ClientSession:
-        return cast("aiohttp.ClientSession", _Session(self._network, self._sender, keep=keep))
+        session = super()._session(keep=keep)
+        cast("Any", session.connector)._create_connection = self._connect  # noqa: SLF001 - instead of a socket
+        return session
+
+    async def _connect(
+        self, req: ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
+    ) -> ResponseHandler:
+        del traces, timeout
+        network = self._network
+        hit = network.connecting_is_hit()
+        await asyncio.sleep(2 * network.latency())
+        key = req.connection_key
+        if hit is Kind.DNS:
+            raise aiohttp.ClientConnectorDNSError(key, socket.gaierror(socket.EAI_AGAIN, "try again"))
+        replica = network.pick_replica()
+        if replica is None or hit is Kind.REFUSED:
+            raise aiohttp.ClientConnectorError(key, ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused"))
+        protocol = ResponseHandler(asyncio.get_running_loop())
+        line = Line(network, protocol, replica, self._sender)
+        self._lines = [open_ for open_ in self._lines if not open_.is_closing()]
+        self._lines.append(line)
+        network.opened(line)
+        protocol.connection_made(line)
+        return protocol
 
 
-class _Content:
-    """The body of an answer. cut: it breaks off."""
+class Line(asyncio.Transport):
+    """One connection: the client's end, and the server behind it, which answers one request at a time."""
 
-    def __init__(self, body: bytes, *, cut: bool) -> None:
-        self._body = body
-        self._cut = cut
+    def __init__(self, network: ArgoCDNetwork, protocol: ResponseHandler, replica: int, sender: str) -> None:
+        super().__init__()
+        self.restarts = network.restarts()
+        self._network = network
+        self._protocol: ResponseHandler | None = protocol
+        self._replica = replica
+        self._sender = sender
+        self._received = b""
+        self._closing = False
 
-    async def readany(self) -> bytes:
-        body, self._body = self._body, b""
-        if not body and self._cut:
-            raise aiohttp.ClientPayloadError("the answer was cut")
-        return body
+    # --- the client's end ------------------------------------------------------------------------------------------------
 
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """The client sends."""
+        if self._closing:
+            return
+        self._received += bytes(data)
+        request = self._request()
+        if request is not None:
+            self._send(request)
 
-class _Response:
-    """An answer as the adapters use it."""
+    def writelines(self, list_of_data: Any) -> None:
+        """The same in pieces."""
+        self.write(b"".join(list_of_data))
 
-    def __init__(self, answer: Response, *, cut: bool) -> None:
-        body = answer.body[: len(answer.body) // 2] if cut else answer.body
-        self.status = answer.status
-        self.headers = CIMultiDict(answer.headers)
-        self.content_length = len(answer.body)
-        self.content = _Content(body, cut=cut)
+    def is_closing(self) -> bool:
+        """Whether it is at its end."""
+        return self._closing
 
     def close(self) -> None:
-        """The connection goes with it."""
+        """The client ends it."""
+        self._lose(None)
 
+    def abort(self) -> None:
+        """The client ends it at once."""
+        self._lose(None)
 
-@dataclass(slots=True)
-class _Line:
-    """A connection that is kept."""
+    def forget(self) -> None:
+        """The client is dead."""
+        self._closing, self._protocol = True, None
 
-    replica: int
-    restarts: int
+    def get_write_buffer_size(self) -> int:
+        """Nothing waits."""
+        return 0
 
+    def pause_reading(self) -> None:
+        """Answers are short."""
 
-class _Session:
-    """`aiohttp.ClientSession`, as far as the adapters use it."""
+    def resume_reading(self) -> None:
+        """Answers are short."""
 
-    def __init__(self, network: ArgoCDNetwork, sender: str, *, keep: bool) -> None:
-        self._network = network
-        self._sender = sender
-        self._keep = keep
-        self._idle: list[_Line] = []
-        self._closed = False
+    # --- the way there and back ------------------------------------------------------------------------------------------
 
-    def get(
-        self, url: URL, *, headers: Mapping[str, str], trace_request_ctx: dict[str, bool] | None = None, **_: object
-    ) -> _Exchange:
-        return _Exchange(self, "GET", url, headers, b"", trace_request_ctx)
+    def ended_by_the_server(self) -> None:
+        """The server closes it in good order."""
+        self._network.outside(self._network.latency(), self._lose, None)
 
-    def request(
-        self, method: str, url: URL, *, headers: Mapping[str, str], data: bytes | None = None, **_: object
-    ) -> _Exchange:
-        return _Exchange(self, method, url, headers, data or b"", None)
-
-    async def close(self) -> None:
-        self._closed = True
-        self._idle.clear()
-
-    async def exchange(
-        self, method: str, url: URL, headers: Mapping[str, str], body: bytes, trace: dict[str, bool] | None
-    ) -> _Response:
-        """One request and its answer."""
+    def _send(self, request: Request) -> None:
         network = self._network
-        if self._closed:
-            raise aiohttp.ClientConnectionError("Session is closed")
-        spell = network.weather_at(Side.ARGOCD, f"{method} {url.raw_path}")
+        spell = network.weather_at(Side.ARGOCD, f"{request.method} {request.target}")
         kind = spell.kind if spell is not None else None
-        if kind is Kind.DNS:
-            await asyncio.sleep(network.latency())
-            raise aiohttp.ClientConnectorDNSError(_KEY, socket.gaierror(socket.EAI_AGAIN, "try again"))
-        line = await self._connect(trace, refused=kind is Kind.REFUSED)
-        if line.restarts != network.restarts():
-            await asyncio.sleep(network.latency())
-            raise aiohttp.ServerDisconnectedError
-        lowered = {name.lower(): value for name, value in headers.items()}
-        request = Request(method, url.raw_path_qs, lowered, body)
-        answer = await self._answer(request, line, spell)
-        if self._keep and not self._closed:
-            self._idle.append(line)
-        return _Response(answer, cut=kind is Kind.CUT_ANSWER)
-
-    async def _connect(self, trace: dict[str, bool] | None, *, refused: bool) -> _Line:
-        network = self._network
-        if self._idle and not refused:
-            if trace is not None:
-                trace["reused"] = True
-            return self._idle.pop()
-        await asyncio.sleep(network.latency())
-        replica = network.pick_replica()
-        if replica is None or refused:
-            raise aiohttp.ClientConnectorError(_KEY, ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused"))
-        return _Line(replica, network.restarts())
-
-    async def _answer(self, request: Request, line: _Line, spell: Spell | None) -> Response:
-        network, sent = self._network, self._network.now
-        kind = spell.kind if spell is not None else None
-        seconds = spell.seconds if spell is not None else 0.0
-        answered: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
-
-        def deliver(answer: Response) -> None:
-            if answered.done():
-                return
-            if answer.broken is Broken.HANG:
-                return
-            if answer.broken is not None or kind is Kind.LOST_ANSWER or line.restarts != network.restarts():
-                answered.set_exception(aiohttp.ServerDisconnectedError())
-            else:
-                answered.set_result(answer)
-
-        def arrive() -> None:
-            if line.restarts != network.restarts():
-                deliver(Response(0, broken=Broken.REFUSED))
-                return
-            proxy = kind if kind in BY_A_PROXY else None
-            answer = network.serve(request, line.replica, self._sender, sent, proxy)
-            if kind is Kind.ERROR_AFTER:
-                answer = Response(500, {"content-type": "text/plain"}, b"timeout while saving settings")
-            if kind is not Kind.SILENT_ANSWER:
-                late = seconds if kind is Kind.LATE_ANSWER else 0.0
-                network.outside(answer.delay + late + network.latency(), deliver, answer)
-
-        if kind is Kind.LOST_REQUEST:
-            network.outside(network.latency(), deliver, Response(0, broken=Broken.REFUSED))
+        if self.restarts != network.restarts() or kind is Kind.LOST_REQUEST:
+            network.outside(2 * network.latency(), self._lose, ConnectionResetError(errno.ECONNRESET, "reset by peer"))
         elif kind is not Kind.HANG:
-            network.outside(network.latency() + (seconds if kind is Kind.LATE_REQUEST else 0.0), arrive)
-        return await answered
+            late = spell.seconds if spell is not None and kind is Kind.LATE_REQUEST else 0.0
+            network.outside(network.latency() + late, self._arrive, request, network.now, spell)
+
+    def _arrive(self, request: Request, sent: float, spell: Spell | None) -> None:
+        network, kind = self._network, spell.kind if spell is not None else None
+        if self.restarts != network.restarts():
+            self._lose(ConnectionResetError(errno.ECONNRESET, "reset by peer"))
+            return
+        answer = network.serve(request, self._replica, self._sender, sent, kind if kind in BY_A_PROXY else None)
+        if kind is Kind.ERROR_AFTER:
+            answer = Response(500, {"content-type": "text/plain"}, b"timeout while saving settings")
+        if answer.broken is Broken.HANG or kind is Kind.SILENT_ANSWER:
+            return
+        late = spell.seconds if spell is not None and kind is Kind.LATE_ANSWER else 0.0
+        network.outside(answer.delay + late + network.latency(), self._deliver, answer, kind)
+
+    def _deliver(self, answer: Response, kind: Kind | None) -> None:
+        lost = answer.broken is not None or kind is Kind.LOST_ANSWER or self.restarts != self._network.restarts()
+        if self._protocol is None:
+            return
+        if not lost:
+            raw = _raw(answer)
+            self._protocol.data_received(raw[: len(raw) - len(answer.body) // 2] if kind is Kind.CUT_ANSWER else raw)
+        if lost or kind is Kind.CUT_ANSWER:
+            self._lose(None)
+
+    def _lose(self, error: Exception | None) -> None:
+        self._closing = True
+        protocol, self._protocol = self._protocol, None
+        if protocol is not None:
+            asyncio.get_running_loop().call_soon(protocol.connection_lost, error)
+
+    def _request(self) -> Request | None:
+        """The request, once all of it was sent."""
+        head, found, rest = self._received.partition(END_OF_HEAD)
+        if not found:
+            return None
+        first, *lines = head.decode("latin-1").split("\r\n")
+        fields = (line.partition(":") for line in lines)
+        headers = {name.strip().lower(): value.strip() for name, _, value in fields}
+        length = int(headers.get("content-length", "0"))
+        if len(rest) < length:
+            return None
+        self._received = rest[length:]
+        method, target, _ = first.split(" ", 2)
+        return Request(method, target, headers, rest[:length])
 
 
-class _Exchange:
-    """`async with session.get(...) as response`."""
-
-    __slots__ = ("_body", "_headers", "_method", "_session", "_trace", "_url")
-
-    def __init__(
-        self,
-        session: _Session,
-        method: str,
-        url: URL,
-        headers: Mapping[str, str],
-        body: bytes,
-        trace: dict[str, bool] | None,
-    ) -> None:
-        self._session = session
-        self._method, self._url, self._headers, self._body, self._trace = method, url, headers, body, trace
-
-    async def __aenter__(self) -> _Response:
-        return await self._session.exchange(self._method, self._url, self._headers, self._body, self._trace)
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        return None
+def _raw(answer: Response) -> bytes:
+    lines = [f"HTTP/1.1 {answer.status} -", *(f"{name}: {value}" for name, value in answer.headers.items())]
+    lines.append(f"content-length: {len(answer.body)}")
+    return "\r\n".join(lines).encode("latin-1", "replace") + END_OF_HEAD + answer.body

@@ -14,9 +14,9 @@ from monitor.simulator.kubernetes.access import Rule, service_account
 from monitor.simulator.kubernetes.api import SimulatedKubernetes
 from monitor.simulator.kubernetes.faults import Plan
 from monitor.simulator.kubernetes.front import Broken
-from monitor.simulator.kubernetes.state import ClusterState
+from monitor.simulator.kubernetes.state import ClusterState, Key
 from monitor.simulator.kubernetes.watches import Watch
-from monitor.simulator.kubernetes.wire import JSON, Attributes, Request, Response
+from monitor.simulator.kubernetes.wire import JSON, Attributes, Object, Request, Response
 
 from simulation.leases import Leases
 
@@ -84,12 +84,27 @@ class ProcessKubernetes(SimulatedKubernetes):
         return outcome
 
 
+class _Told(ClusterState):
+    """A state that tells of each write in the moment in which it is done."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world.clock, seed=world.seed)
+        self._world = world
+
+    def write(self, key: Key, after: Object | None) -> Object | None:
+        """One write of anybody."""
+        written = super().write(key, after)
+        if key.plural == "secrets":
+            self._world.invariants.something_changed()
+        return written
+
+
 class Cluster:
     """What the API holds, and what people do there."""
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self.state = ClusterState(world.clock, seed=world.seed)
+        self.state = _Told(world)
         self.state.faults.decide = self._decide
         self.leases = Leases()
         self._journal: tuple[str | None, Journal | None] = (None, None)

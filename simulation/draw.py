@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 from simulation.plan import Moment, Plan
 from simulation.weather import Kind, Side, Spell
@@ -77,12 +78,15 @@ _WEATHER = {
     ),
 }
 # What changes something: faults that strike only there do the most harm.
-_WRITES = {Side.ARGOCD: ("POST *", "DELETE *"), Side.KUBERNETES: ("create *", "update *", "patch *")}
+_WRITES = {
+    Side.ARGOCD: ("POST *", "POST */token", "POST */token", "DELETE *"),
+    Side.KUBERNETES: ("create *", "patch *", "patch *journal*"),
+}
 
 
 def draw(seed: int) -> Plan:
     """The world of a seed."""
-    dice = random.Random(f"plan {seed}")  # noqa: S311 - repeatable on purpose
+    dice = random.Random(f"plan {seed}")
     active = dice.choice((8, 12, 18)) * MINUTE
     replicas = dice.choice((1, 1, 1, 2, 2, 3))
     by_password = dice.random() < 0.75
@@ -120,7 +124,7 @@ def _moment(dice: random.Random, active: float, replicas: int, deed: str) -> Mom
     replica = float(dice.randrange(replicas))
     # Rounded, so that a moment can be told in words and typed again.
     at = round(dice.uniform(1.0, active - 30.0), 1)
-    given: tuple[float | str, ...] = {
+    drawn: dict[str, Callable[[], tuple[float | str, ...]]] = {
         "declare": lambda: (dice.choice((1.0, 2.0, 50.0)),),
         "put_own_token": lambda: (dice.choice((0.0, 0.0, 1800.0)),),
         "change_password": lambda: (dice.choice((0.0, 5.0, 200.0, 600.0)),),
@@ -137,7 +141,8 @@ def _moment(dice: random.Random, active: float, replicas: int, deed: str) -> Mom
         "freeze": lambda: (replica, dice.choice((3.0, 15.0, 60.0, 90.0))),
         # Clocks of several machines that differ by an hour break every promise that is kept across replicas.
         "set_clock": lambda: (replica, dice.choice((-30.0, 90.0, -3600.0, 3600.0) if replicas == 1 else (-10.0, 10.0))),
-    }.get(deed, lambda: ())()
+    }
+    given = drawn[deed]() if deed in drawn else ()
     return Moment(at, deed, given)
 
 

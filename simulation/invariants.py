@@ -41,6 +41,8 @@ WATCH_BLIND = 110.0
 BACKED_OFF = 4.8
 REFUSED_FOR = 30.0
 UNMENDABLE_KNOWN = 90.0
+# A token that is accepted everywhere for so long is known to be: nobody has a reason to log in.
+LONG_ACCEPTED = 90.0
 # At the end: for how long a rotation may be under way, and until when what is left over is swept.
 UNDER_WAY = 1200.0
 SWEPT_SOON = 700.0
@@ -117,6 +119,9 @@ class Invariants:
         if journal is None or not journal.logins.failures:
             world.violate("a login is sent that the journal does not count")
         self._not_in_vain("a login is sent", sent)
+        since = max(self._truth_since, self._token_since)
+        if self._truth is True and sent - since > LONG_ACCEPTED:
+            world.violate(f"a login is sent though the Secret's token is accepted since {sent - since:.0f} s")
         if answer.status != 401:
             return  # Argo CD counts what it refuses itself
         if self.failed_logins and sent - self.failed_logins[-1] < LOGIN_PAUSE:
@@ -149,6 +154,10 @@ class Invariants:
         ours = world.live_keys() & self.minted.keys()
         if len(ours) > MAX_LIVE:
             world.violate(f"{len(ours)} live keys of ours: {sorted(ours)}")
+        journal = world.cluster.journal()
+        lost = ours - set(journal.owned) if journal is not None else set()
+        if lost:
+            world.violate(f"the journal has forgotten live keys of ours: {sorted(lost)}")
         token = world.cluster.read(TOKEN)
         if token != self._token:
             if self._token is not None:

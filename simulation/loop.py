@@ -75,25 +75,27 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         """Does something in so many seconds, in no process: what is on its way arrives, whoever died meanwhile."""
         return self.call_at(self.now + delay, do, *arguments, context=self._outside)
 
-    def call_soon(self, callback: Callable[..., object], *args: Any, context: Context | None = None) -> asyncio.Handle:
+    def call_soon(  # type: ignore[override]
+        self, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> asyncio.Handle:
         """The next step of a task."""
         handle = asyncio.Handle(callback, args, self, context)
         self._ready.append(handle)
         return handle
 
-    def call_soon_threadsafe(
+    def call_soon_threadsafe(  # type: ignore[override]
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.Handle:
         """The same: there are no threads."""
         return self.call_soon(callback, *args, context=context)
 
-    def call_later(
+    def call_later(  # type: ignore[override]
         self, delay: float, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
         """A step in so many seconds."""
         return self.call_at(self.now + delay, callback, *args, context=context)
 
-    def call_at(
+    def call_at(  # type: ignore[override]
         self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
         """A step at that time."""
@@ -103,7 +105,9 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         handle._scheduled = True  # type: ignore[attr-defined]  # noqa: SLF001 - as the loop of asyncio does
         return handle
 
-    def run_in_executor(self, executor: object, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
+    def run_in_executor(  # type: ignore[override]
+        self, executor: object, func: Callable[..., Any], *args: Any
+    ) -> asyncio.Future[Any]:
         """Threads would be chance; what they were to do is done now, and known a step later."""
         del executor
         future = self.create_future()
@@ -150,7 +154,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
                 ready.append(handle)
         for _ in range(len(ready)):
             step = ready.popleft()
-            if not step._cancelled and self._may_run(step):  # type: ignore[attr-defined]  # noqa: SLF001
+            if not step.cancelled() and self._may_run(step):
                 step._run()  # noqa: SLF001
         self.steps += 1
 
@@ -204,7 +208,7 @@ def bury(process: Process) -> None:
         task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001 - it is pending on purpose
         coroutine = task.get_coro()
         try:
-            if coroutine is not None and not task.done():
+            if not task.done():
                 coroutine.close()
         except RuntimeError:
             pass  # its `finally` wanted to wait for something

@@ -140,7 +140,7 @@ class Chance:
     """Chance out of a seed, apart for each that asks, so that one more question of one does not change the others."""
 
     def __init__(self, seed: str) -> None:
-        self._random = random.Random(seed)  # noqa: S311 - repeatable on purpose
+        self._random = random.Random(seed)
 
     def fraction(self) -> float:
         """0 to 1."""

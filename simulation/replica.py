@@ -124,7 +124,9 @@ class Replica:
             return way
 
         def connections(clock: Clock) -> Connections:
-            return InMemoryConnections(clock, world, process.name)
+            made = InMemoryConnections(clock, world, process.name)
+            process.on_death.append(made.cut)
+            return made
 
         def ticker(
             clock: Clock, next_due: Callable[[], float | None], dispatch: Callable[[], Awaitable[None]]

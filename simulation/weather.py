@@ -57,6 +57,9 @@ BY_A_PROXY = {
     Kind.STRIPPED: Fault.STRIPPED_AUTHORIZATION,
     Kind.CACHING: Fault.CACHING,
 }
+# To Argo CD these befall connections that are being made, whatever is to be asked on them; the others, requests.
+AT_THE_DOOR = frozenset({Kind.REFUSED, Kind.DNS})
+CONNECT = "connect"
 _STATUS = {Kind.UNAVAILABLE: 503, Kind.SERVER_ERROR: 500, Kind.ERROR_AFTER: 500, Kind.THROTTLED: 429}
 
 
@@ -75,7 +78,11 @@ class Spell:
 
     def befalls(self, now: float, what: str, rolled: random.Random) -> bool:
         """Whether this request is hit. Counts."""
-        if not self.begin <= now < self.end or self.times == 0 or not fnmatchcase(what, self.match):
+        if not self.begin <= now < self.end or self.times == 0:
+            return False
+        if self.side is Side.ARGOCD and (self.kind in AT_THE_DOOR) is not (what == CONNECT):
+            return False
+        if what != CONNECT and not fnmatchcase(what, self.match):
             return False
         if self.chance < 1.0 and rolled.random() >= self.chance:
             return False

@@ -33,6 +33,8 @@ from monitor.simulator.settings import Settings as ArgoCDSettings
 from monitor.simulator.state import ArgoCDState
 from monitor.simulator.tokens import TokenRefusedError
 
+from simulation.argocd_way import Line
+from simulation.chronicle import Trace
 from simulation.cluster import NAMESPACE, PASSWORD, TARGET, TOKEN, WORKLOAD, Cluster
 from simulation.consumers import Consumers
 from simulation.invariants import Invariants
@@ -41,12 +43,13 @@ from simulation.machine import TrueClock
 from simulation.people import People
 from simulation.plan import Moment, Plan
 from simulation.replica import Replica
-from simulation.trace import Trace
-from simulation.weather import BY_A_PROXY, Kind, Side, Spell, Weather
+from simulation.weather import BY_A_PROXY, CONNECT, Kind, Side, Spell, Weather
 
 ACCOUNT = "ci"
 LOOK = 5.0
 LONG_AGO = 600.0
+# How many of the clients are told that a server which restarts has closed their connections.
+TOLD_OF_THE_END = 0.7
 # For how long nobody interferes, at least, before the monitor's own word counts that it waits for something.
 PATIENCE = 150.0
 
@@ -62,16 +65,17 @@ class World:
         self.healed_at: float | None = None
         self.loop = SimulatedLoop()
         self.loop.set_exception_handler(self._defect)
-        self.rolled = random.Random(f"world {seed}")  # noqa: S311 - repeatable on purpose
+        self.rolled = random.Random(f"world {seed}")
         self.clock = TrueClock(self.loop)
         self.trace = Trace(self.loop.time)
-        self.weather = Weather(random.Random(f"weather {seed}"))  # noqa: S311
+        self.weather = Weather(random.Random(f"weather {seed}"))
         for spell in plan.spells:
             self.weather.add(spell)
         self.password = f"the first password {seed:08d}"
         self.secrets: list[str] = [self.password]
         self._chosen = 0
         self._restarts = 0
+        self._lines: list[Line] = []
         self.argocd = ArgoCDState(
             clock=self.clock.now,
             seed=seed,
@@ -192,6 +196,16 @@ class World:
         """One of Argo CD's replicas."""
         return self.rolled.randrange(len(self.plan.lags)) if len(self.plan.lags) > 1 else 0
 
+    def connecting_is_hit(self) -> Kind | None:
+        """What befalls a connection to Argo CD that is being made: refused, or its name is not found."""
+        spell = self.weather.hit(Side.ARGOCD, self.now, CONNECT)
+        return spell.kind if spell is not None else None
+
+    def opened(self, line: Line) -> None:
+        """A connection to Argo CD is open."""
+        self._lines = [open_ for open_ in self._lines if not open_.is_closing()]
+        self._lines.append(line)
+
     def restarts(self) -> int:
         """How often Argo CD was restarted."""
         return self._restarts
@@ -200,6 +214,9 @@ class World:
         """Nothing listens for so long, connections are cut, and counters of failed logins are gone."""
         self._restarts += 1
         self.argocd.restart(outage)
+        for line in self._lines:
+            if self.rolled.random() < TOLD_OF_THE_END:
+                line.ended_by_the_server()
 
     def argocd_serves(self) -> bool:
         """Whether it listens."""
@@ -216,7 +233,8 @@ class World:
             answer = handle(self.argocd, request, replica)
         if request.method != "GET" or answer.status != 200:
             self.trace.tell(f"argocd {request.method} {request.target} of {sender}: {answer.status}")
-        self.invariants.argocd_was_asked(request, answer, before, sender, sent)
+        if proxy in (None, Kind.STRIPPED, Kind.CACHING):  # the others answer by themselves
+            self.invariants.argocd_was_asked(request, answer, before, sender, sent)
         return answer
 
     def accepted_by(self, token: str, replica: int) -> bool:

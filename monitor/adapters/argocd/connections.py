@@ -51,6 +51,11 @@ def was_reused() -> bool:
     return _REUSED.get()
 
 
+def note_reuse(reused: bool) -> None:
+    """For whoever gives out connections: whether the one of this task had served another request before."""
+    _REUSED.set(reused)
+
+
 class Generation:
     """One session and the requests that it is serving. Closed when it is retired and the last of them is done."""
 
@@ -210,14 +215,14 @@ class _SilentUntilAsked(aiohttp.TCPConnector):
     async def connect(
         self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
     ) -> Connection:
-        _REUSED.set(False)
+        note_reuse(False)
         connection = await super().connect(req, traces, timeout)
         protocol = connection.protocol
         if protocol is None or protocol.should_close:
             connection.close()
             raise UnaskedBytesError
         if protocol in self._served:
-            _REUSED.set(True)
+            note_reuse(True)
         else:
             self._served.add(protocol)
         return connection
