@@ -76,14 +76,25 @@ class InMemoryConnections(Connections):
         self._network = network
         self._sender = sender
         self._lines: list[Line] = []
+        self._sessions: list[aiohttp.ClientSession] = []
 
     def cut(self) -> None:
         """The process is gone, and with it its ends of all lines."""
         for line in self._lines:
             line.forget()
 
+    def bury(self) -> None:
+        """The world is over: aiohttp is not to complain of what a dead process could not close."""
+        for session in self._sessions:
+            connector: Any = session.connector
+            session.detach()
+            if connector is not None:
+                connector._close()  # noqa: SLF001 - `close` wants to be waited for
+        self._sessions.clear()
+
     def _session(self, *, keep: bool) -> aiohttp.ClientSession:
         session = super()._session(keep=keep)
+        self._sessions = [open_ for open_ in self._sessions if not open_.closed] + [session]
         cast("Any", session.connector)._create_connection = self._connect  # noqa: SLF001 - instead of a socket
         return session
 

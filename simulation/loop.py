@@ -28,6 +28,7 @@ class Process:
         self.steps = 0
         self.kill_at: int | None = None
         self.on_death: list[Callable[[], None]] = []
+        self.on_burial: list[Callable[[], None]] = []
         self.tasks: list[asyncio.Task[Any]] = []
         self.paused = False
         self.waiting: list[asyncio.Handle] = []
@@ -214,3 +215,5 @@ def bury(process: Process) -> None:
             pass  # its `finally` wanted to wait for something
     process.tasks.clear()
     process.waiting.clear()
+    for told in process.on_burial:
+        told()

@@ -126,6 +126,7 @@ class Replica:
         def connections(clock: Clock) -> Connections:
             made = InMemoryConnections(clock, world, process.name)
             process.on_death.append(made.cut)
+            process.on_burial.append(made.bury)
             return made
 
         def ticker(
