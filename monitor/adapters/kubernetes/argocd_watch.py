@@ -115,6 +115,9 @@ class ArgoCDWatch:
 
         def ended() -> None:
             watched.reflector = None
+            if watched.following is not None and watched.following.why and not watched.told:
+                fix = "see to the way to the Kubernetes API, or take watchArgoCD out of the target"
+                self._unwatched(watched, watched.namespace, watched.following.why, fix)
 
         return Following(self._api, begun, ended, kind=watched.part.value, name=watched.namespace or "")
 
@@ -156,18 +159,21 @@ class ArgoCDWatch:
         """Told once an object, until it is mended."""
         if answer.status not in DENIED or watched.told:
             return
-        watched.told = True
         fix = (
             f"allow list and watch on {PLURALS[watched.part]}, resourceNames [{key.name}], as"
             " `token-monitor doctor --rbac` prints it, or take watchArgoCD out of the target"
         )
         if answer.status == 406:
             fix = "see that nothing answers in place of the Kubernetes API, or take watchArgoCD out of the target"
+        self._unwatched(watched, key.namespace, answer.message or f"HTTP {answer.status}", fix)
+
+    def _unwatched(self, watched: _Watched, namespace: str | None, problem: str, fix: str) -> None:
+        watched.told = True
         log.warning(
             f"{part_words(watched.part)} of Argo CD may not be watched: what happens to a token there is seen at the"
             " next check, and no sooner",
-            namespace=key.namespace,
-            problem=answer.message or f"HTTP {answer.status}",
+            namespace=namespace,
+            problem=problem,
             fix=fix,
         )
 

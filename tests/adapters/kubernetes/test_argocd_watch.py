@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import structlog
 from monitor.adapters.kubernetes.argocd_watch import ArgoCDWatch
+from monitor.adapters.kubernetes.following import RETRY_CONFIGURATION
 from monitor.adapters.kubernetes.reflector import METADATA, METADATA_LIST, Reflector
 from monitor.cluster import Answer, Event, NoAnswer
 from monitor.core.argocd_objects import Part
@@ -148,6 +149,21 @@ async def test_by_name_is_all_that_it_needs_to_be_allowed(world: World) -> None:
         await asyncio.sleep(0.1)
         assert scene.changed() == [KEYS]
     assert {one.verb for one in world.state.asked(user=MONITOR)} == {"list", "watch"}, "nothing is got"
+
+
+@in_virtual_time
+async def test_without_a_way_to_the_api_that_is_told_once_an_object(world: World) -> None:
+    installed(world)
+    world.api.problem = "no way to the Kubernetes API: there is none; give kubernetes.kubeconfig"
+    with capture_logs() as logs:
+        async with watching(world) as scene:
+            await asyncio.sleep(3 * RETRY_CONFIGURATION)
+            warnings = [line for line in logs if line["log_level"] == "warning"]
+            assert [line["problem"] for line in warnings] == [world.api.problem] * 2
+            assert all("take watchArgoCD out of the target" in line["fix"] for line in warnings)
+            world.api.problem = None
+            await asyncio.sleep(RETRY_CONFIGURATION + 1.0)
+            assert scene.watch.in_touch(NAMESPACE)
 
 
 @in_virtual_time
