@@ -1,25 +1,26 @@
 """When Python looks for garbage that refers to itself. What refers to nothing of itself goes at once, and is nearly all.
 
 By itself Python looks at every object whenever enough new ones have survived, which for 10,000 targets holds the whole
-process for 0.3 s every 10 s (measured). So what a start leaves behind is not looked at any more, new objects are looked
-at in larger parts, and everything else only now and then.
+process for 0.3 s every 10 s (measured). So what a start leaves behind is not looked at any more, what is new is looked
+at once a second, before it has become much, and everything else only now and then.
 """
 
 from __future__ import annotations
 
 import gc
 
-# Container objects that are new before they are looked at (700 by default): 1 ms of work.
-NEW = 10_000
-# Looks at the new before a look at those that survived one, and at those before one at all; the last is left to `look`.
+# Container objects that are new before Python looks at them by itself: more than come in a second.
+NEW = 100_000
 SURVIVORS = 10
+# Looks at survivors before one at everything: that is left to `Looks`.
 ALL = 1_000_000
-# Seconds between two looks at everything.
-INTERVAL = 300.0
+# Seconds between two looks at what is new, and how many of those there are to one at everything (5 minutes).
+INTERVAL = 1.0
+TO_ALL = 300
 
 
 def seldom() -> None:
-    """Looks at everything no more by itself, and at the new in larger parts."""
+    """Leaves nearly all looks to `Looks`."""
     gc.set_threshold(NEW, SURVIVORS, ALL)
 
 
@@ -29,6 +30,13 @@ def settle() -> None:
     gc.freeze()
 
 
-def look() -> None:
-    """Looks at everything but what was there at the start. To be called every `INTERVAL` seconds."""
-    gc.collect()
+class Looks:
+    """Looks for garbage. `look` is to be called every `INTERVAL` seconds."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def look(self) -> None:
+        """At what is new; at times at everything but what was there at the start."""
+        self._count += 1
+        gc.collect(2 if self._count % TO_ALL == 0 else 1)

@@ -65,9 +65,10 @@ async def _run(settings: Settings, file: ConfigurationFile | None) -> int:
 
 
 async def _until(stop: asyncio.Event) -> None:
+    looks = garbage.Looks()
     while not stop.is_set():
         try:
             async with asyncio.timeout(garbage.INTERVAL):
                 await stop.wait()
         except TimeoutError:
-            garbage.look()
+            looks.look()

@@ -19,23 +19,28 @@ def ring():
 
 garbage.seldom()
 rings = [ring() for _ in range(2 * garbage.NEW)]
-assert not any(seen() for seen in rings[: garbage.NEW // 2]), "new garbage is found without being asked for"
+assert not any(seen() for seen in rings[: garbage.NEW // 2]), "where there is very much, Python looks by itself"
 
 before_start = ring()
 garbage.settle()
 assert before_start() is None, "what the start itself threw away is not kept"
 assert gc.get_freeze_count() > 1000, "what it left behind is looked at no more"
 
+looks = garbage.Looks()
+new = ring()
+looks.look()
+assert new() is None, "new garbage is found at the next look"
+
 old = [Node() for _ in range(10)]
-gc.collect(1)
-gc.collect(1)
+looks.look()
 gone = [weakref.ref(node) for node in old]
 for node in old:
     node.itself = node
 del old, node
-gc.collect(1)
+looks.look()
 assert all(seen() for seen in gone), "old garbage waits"
-garbage.look()
+for _ in range(garbage.TO_ALL):
+    looks.look()
 assert not any(seen() for seen in gone), "and is found"
 """
 

@@ -32,7 +32,8 @@ from monitor.core.addresses import is_metadata
 
 # Below 5 minutes by more than the longest usual interval (design.md: a fresh connection every 5 minutes).
 MAX_AGE = 230.0
-SLOTS = 8
+# So many that closing one of them, with all that it kept, holds up nobody: of 10,000 servers 156, in 15 ms with TLS.
+SLOTS = 64
 MAX_CONNECTIONS = 1024
 MAX_CONNECTIONS_PER_HOST = 32
 
