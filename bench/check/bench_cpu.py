@@ -170,10 +170,17 @@ class Stage:
         return stage
 
     async def product(
-        self, scheme: str, regime: Regime, checks: int, *, full: bool = False, profile: str = ""
+        self,
+        scheme: str,
+        regime: Regime,
+        checks: int,
+        *,
+        full: bool = False,
+        twice: bool = False,
+        profile: str = "",
     ) -> Round:
-        """A round of ours."""
-        command = {"base": self._base(scheme), "regime": regime, "checks": checks, "full": full}
+        """A round of ours. full: account and controls in each check. twice: the work of each check done twice."""
+        command = {"base": self._base(scheme), "regime": regime, "checks": checks, "full": full, "twice": twice}
         if profile:
             command["profile"] = profile
         return await self._measured(lambda: self._product.ask(command))

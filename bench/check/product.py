@@ -13,7 +13,7 @@ import base64
 import itertools
 import random
 import sys
-from typing import Any
+from typing import Any, cast
 
 import uvloop
 from monitor.adapters import logs
@@ -55,10 +55,21 @@ class _Leader:
         return False
 
 
+class Twice:
+    """A checker that does everything twice, to see whether that is noticed (`bench.check.guard`)."""
+
+    def __init__(self, checker: Checker) -> None:
+        self._checker = checker
+
+    async def check(self, *, full: bool, fresh: bool = False, last: Checked | None = None) -> Checked:
+        once = await self._checker.check(full=full, fresh=fresh, last=last)
+        return await self._checker.check(full=full, fresh=fresh, last=once)
+
+
 class Bench:
     """One fleet under one regime; kept between rounds, so that connections and memory are those of a steady state."""
 
-    def __init__(self, product: Product, base: str, regime: Regime, *, full: bool) -> None:
+    def __init__(self, product: Product, base: str, regime: Regime, *, full: bool, twice: bool) -> None:
         self._clock = product.clock
         self._metrics = Metrics(CollectorRegistry(), "bench")
         self._reactions = Reactions(self._metrics, self._shown, lambda name: None, _Leader())
@@ -72,14 +83,17 @@ class Bench:
         self._interval = AT_ONCE if regime is Regime.SATURATED else 1.0
         count = IN_FLIGHT if regime is Regime.SATURATED else round(RATE)
         self._warm_up = 4 * count if regime is Regime.SATURATED else round(1.5 * count)
-        self._fleet.set_targets([self._target(product, base, name, full=full) for name in evenly(count)])
+        self._fleet.set_targets([self._target(product, base, name, full=full, twice=twice) for name in evenly(count)])
 
-    def _target(self, product: Product, base: str, name: str, *, full: bool) -> Target:
+    def _target(self, product: Product, base: str, name: str, *, full: bool, twice: bool) -> Target:
         expected = Expectation(account="codefresh", where="Secret codefresh/argocd-token, key token")
         source = KubernetesSecretSource(product.reader, NAMESPACE, "argocd-token", "token")
         client = ArgoCDClient(Endpoint(base, product.trust), product.connections, product.contexts, product.clock)
         checker = Checker(client, source, expected, product.clock)
-        return Target(name, base, expected, self._interval, 0.0 if full else NEVER, 10.0, checker)
+        if twice:
+            checker = cast("Checker", Twice(checker))
+        account_interval = 0.0 if full else NEVER
+        return Target(name, base, expected, self._interval, account_interval, 10.0, checker)
 
     async def round(self, checks: int) -> dict[str, float]:
         """CPU seconds and valid verdicts of `checks` checks or a few more, after a warm-up."""
@@ -154,7 +168,7 @@ class Product:
         )
         self.watch = SecretWatch(self.kubernetes, lambda namespace, name: None, random.SystemRandom().random)
         self.reader = SecretReader(self.kubernetes, self.watch)
-        self._benches: dict[tuple[str, Regime, bool], Bench] = {}
+        self._benches: dict[tuple[str, Regime, bool, bool], Bench] = {}
 
     async def start(self, token: str) -> None:
         """Puts the token where it is read."""
@@ -166,11 +180,11 @@ class Product:
 
     async def round(self, command: dict[str, Any]) -> dict[str, float]:
         """One round."""
-        regime, full = Regime(command["regime"]), bool(command.get("full"))
-        key = (command["base"], regime, full)
+        regime, full, twice = Regime(command["regime"]), bool(command.get("full")), bool(command.get("twice"))
+        key = (command["base"], regime, full, twice)
         bench = self._benches.get(key)
         if bench is None:
-            bench = self._benches[key] = Bench(self, command["base"], regime, full=full)
+            bench = self._benches[key] = Bench(self, command["base"], regime, full=full, twice=twice)
         if "profile" in command:
             return await _profiled(bench, command)
         return await bench.round(command["checks"])
