@@ -91,8 +91,9 @@ def _annotations(key: AlertKey, evidence: Evidence, now: float, wording: Wording
 
 
 _SAYS_CONFIG_REJECTED = (
-    "The monitor could not use its changed configuration. New and changed targets are not tested."
-    " `token-monitor config validate FILE` names every error; the monitor's log has them too."
+    "The monitor could not use its changed configuration, or a target that it found elsewhere. New targets of it are"
+    " not tested, changed ones as they were before. `token-monitor config validate FILE` names every error of the file,"
+    " `token-monitor doctor` those of targets that are found elsewhere; the monitor's log and its page have them too."
 )
 
 # A token that was not checked for minutes is one that cannot be read.

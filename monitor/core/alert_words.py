@@ -160,9 +160,10 @@ SAYS_ANONYMOUS_ACCESS = (
 )
 
 SAYS_CONFIG_REJECTED = (
-    "The monitor{{ with $labels.namespace }} in namespace {{ . }}{{ end }} could not use its changed configuration."
-    " New and changed targets are not tested."
-    " `token-monitor config validate FILE` names every error; the monitor's log has them too."
+    "The monitor{{ with $labels.namespace }} in namespace {{ . }}{{ end }} could not use its changed configuration,"
+    " or a target that it found elsewhere. New targets of it are not tested, changed ones as they were before."
+    " `token-monitor config validate FILE` names every error of the file, `token-monitor doctor` those of targets that"
+    " are found elsewhere; the monitor's log and its page have them too."
 )
 
 SAYS_DOWN = (

@@ -261,11 +261,12 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         AlertName.CONFIG_REJECTED,
-        "A changed configuration was refused, and the old one is still in force.",
+        "A changed configuration or a discovered target cannot be used; what was in force before still is.",
         (
             Variant(
                 Severity.WARNING,
-                f"min by ({', '.join(OF_MONITOR)}) (tokenmonitor_config_last_reload_successful{{<selector>}}) == 0",
+                f"min by ({', '.join(OF_MONITOR)}) (tokenmonitor_config_last_reload_successful{{<selector>}}) == 0\n"
+                f"or max by ({', '.join(OF_MONITOR)}) (tokenmonitor_discovery_errors{{<selector>}}) > 0",
                 words.SAYS_CONFIG_REJECTED,
             ),
         ),

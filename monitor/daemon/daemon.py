@@ -121,7 +121,7 @@ class Daemon:
             self._clock,
             self.metrics,
             self._alive,
-            lambda: self._configuration_ok,
+            lambda: self._configuration_ok and not self._discovering.service.troubles,
             self._elsewhere,
         )
         self._started = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,19 @@ def test_a_refused_configuration_is_a_warning(tmp_path: Path) -> None:
 def test_a_refused_configuration_that_is_corrected_soon_is_none(tmp_path: Path) -> None:
     story = Monitor((Target(),), configuration=((0, True), (5 * MINUTE, False), (9 * MINUTE, True)))
     assert_fires(tmp_path, [story])
+
+
+def test_a_discovered_target_that_cannot_be_used_is_a_warning(tmp_path: Path) -> None:
+    """Also where the configuration itself was refused: one warning and not two."""
+    broken = Monitor((Target(),), unusable=((0, 0), (5 * MINUTE, 2), (20 * MINUTE, 0)))
+    warned = Fires(AlertName.CONFIG_REJECTED, Severity.WARNING, 10 * MINUTE, 25 * MINUTE, target=None)
+    assert_fires(tmp_path, [broken], warned)
+    both = replace(broken, configuration=((0, True), (5 * MINUTE, False), (20 * MINUTE, True)))
+    assert_fires(tmp_path, [both], warned)
+
+
+def test_a_discovered_target_that_is_corrected_soon_is_none(tmp_path: Path) -> None:
+    assert_fires(tmp_path, [Monitor((Target(),), unusable=((0, 0), (5 * MINUTE, 1), (9 * MINUTE, 0)))])
 
 
 def test_anonymous_access_is_for_information(tmp_path: Path) -> None:

@@ -57,6 +57,7 @@ class Monitor:
     name: str = "a"
     place: str = 'namespace="codefresh"'
     configuration: Timeline[bool] = ((0, True),)
+    unusable: Timeline[int] = ((0, 0),)
 
 
 def series(monitors: Sequence[Monitor], until: float) -> list[dict[str, str]]:
@@ -134,5 +135,6 @@ def _lines(monitor: Monitor, run: int, now: float, reports: Sequence[TargetRepor
     lines = [line for line in text.splitlines() if not line.startswith("#")]
     lines.append('tokenmonitor_build_info{version="1.2.3"} 1')
     lines.append(f"tokenmonitor_config_last_reload_successful{{}} {int(at(monitor.configuration, now))}")
+    lines.append(f'tokenmonitor_discovery_errors{{source="files /etc/targets"}} {at(monitor.unusable, now)}')
     added = ",".join(filter(None, (f'instance="{monitor.name}-{run}"', 'job="token-monitor"', monitor.place)))
     return [line.replace("{", f"{{{added},", 1).replace(",}", "}") for line in lines]
