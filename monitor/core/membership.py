@@ -77,7 +77,7 @@ class Slot:
     """What a replica knows of a slot. Times are its own monotonic seconds.
 
     known: whether it was ever read. changed_at: when it was first seen as it is; quiet: for how many seconds it was watched
-    since, which is less where the API was away. forbidden_until: it is not claimed before.
+    since, which is less where the API was away. forbidden_until: it is not claimed before. readable: whether it may be read.
     """
 
     held: Held | None = None
@@ -86,6 +86,7 @@ class Slot:
     changed_at: float = float("-inf")
     quiet: float = 0.0
     forbidden_until: float = float("-inf")
+    readable: bool = True
 
     @property
     def holder(self) -> str:
@@ -159,15 +160,15 @@ def looked(membership: Membership, number: int, reading: Reading, now: float) ->
         case Unread():
             return membership
         case Denied():
-            slot = replace(before, known=True, held=None, forbidden_until=now + DENIED_PAUSE)
+            slot = Slot(known=True, forbidden_until=now + DENIED_PAUSE, readable=False)
         case Absent():
-            slot = replace(before, known=True, held=None, read_at=now, changed_at=now, quiet=0.0)
+            slot = Slot(known=True, read_at=now, changed_at=now, forbidden_until=_until(before))
         case Held(record):
             # Only what its writer writes is a sign of life: an annotation of somebody else is none.
             same = before.held is not None and replace(record, version=before.held.record.version) == before.held.record
             quiet = before.quiet + min(max(0.0, now - before.read_at), LONGEST_STEP) if same else 0.0
             changed_at = before.changed_at if same else now
-            slot = replace(before, held=reading, known=True, read_at=now, changed_at=changed_at, quiet=quiet)
+            slot = Slot(reading, True, now, changed_at, quiet, _until(before))
         case never:
             assert_never(never)
     return _with(membership, number, slot)
@@ -259,6 +260,11 @@ def _standing(membership: Membership, now: float) -> Standing:
     if isinstance(membership.standing, Undecided) and now - membership.started_at >= PATIENCE:
         return Everything(Doubt.UNSEEN)
     return membership.standing
+
+
+def _until(before: Slot) -> float:
+    """Until when a slot that was read is forbidden: what forbade to read it is over."""
+    return before.forbidden_until if before.readable else float("-inf")
 
 
 def _free(membership: Membership, now: float) -> list[int]:

@@ -16,6 +16,14 @@ def secret(name: str, *verbs: str) -> set[tuple[str, str, str]]:
     return {("secrets", name, verb) for verb in verbs}
 
 
+def slots(count: int, name: str = RELEASE) -> set[tuple[str, str, str]]:
+    return {
+        ("leases.coordination.k8s.io", f"{name}-shard-{number}", verb)
+        for number in range(count)
+        for verb in ("get", "update")
+    }
+
+
 EVENTS = {("events.events.k8s.io", "*", verb) for verb in ("create", "patch")}
 LEASE = {("leases.coordination.k8s.io", RELEASE, verb) for verb in ("get", "update")}
 MADE_LEASE = {("leases.coordination.k8s.io", "*", "create")}
@@ -144,6 +152,22 @@ FOUND = {("deployments.apps", "*", "list")}
             id="discovery in Secrets, with rotation",
         ),
         pytest.param(values(PASSWORD, {"rbac": {"create": False}}), set(), id="no roles"),
+        pytest.param(
+            values(PASSWORD, {"shards": {"enabled": True}, "replicaCount": 3}), BY_PASSWORD - LEASE | slots(4), id="shards"
+        ),
+        pytest.param(
+            values(PASSWORD, {"shards": {"enabled": True}, "replicaCount": 4, "lease": {"create": False}}),
+            BY_PASSWORD - LEASE | slots(8) | MADE_LEASE,
+            id="shards, the Leases are made",
+        ),
+        pytest.param(
+            values(
+                {"type": "token", "tokenFile": "/t"},
+                {"config": {"kubernetes": {"shards": {"enabled": True, "slots": 2}, "lease": {"name": "x"}}}},
+            ),
+            slots(2, "x"),
+            id="shards without any Secret, told by the configuration",
+        ),
     ],
 )  # fmt: skip
 def test_the_verbs_on_each_name_are_these(given: Values, rows: set[tuple[str, str, str]]) -> None:

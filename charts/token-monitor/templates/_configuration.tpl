@@ -156,7 +156,25 @@ The monitor's configuration: the sections of `config`, and the targets. What is 
 {{- if kindIs "bool" $lease.enabled -}}
 {{- $wanted = $lease.enabled -}}
 {{- end -}}
-{{- if and $possible $wanted -}}true{{- end -}}
+{{- /* With shards each replica does its part, and nobody leads. */ -}}
+{{- $shards := include "token-monitor.shards" .root | fromJson -}}
+{{- if and $possible $wanted (not $shards.enabled) -}}true{{- end -}}
+{{- end -}}
+
+{{/* How replicas share the targets: {"enabled", "slots", "names"}, the names of the Leases. `config` wins. */}}
+{{- define "token-monitor.shards" -}}
+{{- $given := (.Values.config.kubernetes | default dict).shards | default dict -}}
+{{- $enabled := ternary $given.enabled .Values.shards.enabled (kindIs "bool" $given.enabled) -}}
+{{- /* More than there are replicas, in steps of four, so that one more replica does not restart all others. */ -}}
+{{- $slots := int ($given.slots | default (mul 4 (div (add 4 (int .Values.replicaCount)) 4))) -}}
+{{- $lease := include "token-monitor.lease" . | fromJson -}}
+{{- $names := list -}}
+{{- if $enabled -}}
+{{- range until $slots -}}
+{{- $names = append $names (printf "%s-shard-%d" $lease.name .) -}}
+{{- end -}}
+{{- end -}}
+{{- dict "enabled" $enabled "slots" $slots "names" $names | toJson -}}
 {{- end -}}
 
 {{/* The whole configuration. */}}
@@ -172,7 +190,12 @@ The monitor's configuration: the sections of `config`, and the targets. What is 
 {{- $lease := $kubernetes.lease | default dict -}}
 {{- $lease = set $lease "enabled" (include "token-monitor.elects" (dict "root" . "targets" $given) | empty | not) -}}
 {{- $lease = set $lease "name" ($lease.name | default (include "token-monitor.fullname" .)) -}}
-{{- $above = set $above "kubernetes" (set $kubernetes "lease" $lease) -}}
+{{- $kubernetes = set $kubernetes "lease" $lease -}}
+{{- $shards := include "token-monitor.shards" . | fromJson -}}
+{{- if $shards.enabled -}}
+{{- $kubernetes = set $kubernetes "shards" (dict "enabled" true "slots" (int $shards.slots)) -}}
+{{- end -}}
+{{- $above = set $above "kubernetes" $kubernetes -}}
 {{- if .Values.config.heartbeat -}}
 {{- if .Values.config.heartbeat.url -}}
 {{- $file := printf "%s/credentials/heartbeat-url" (include "token-monitor.directory" .) -}}

@@ -80,6 +80,13 @@ token-monitor-journal-{{ .target.name }}
 {{- $all = append $all (dict "namespace" $lease.namespace "group" "coordination.k8s.io" "resource" "leases" "verbs" (list "create")) -}}
 {{- end -}}
 {{- end -}}
+{{- $place := include "token-monitor.lease" . | fromJson -}}
+{{- range (include "token-monitor.shards" . | fromJson).names -}}
+{{- $all = append $all (dict "namespace" $place.namespace "group" "coordination.k8s.io" "resource" "leases" "name" . "verbs" (list "get" "update")) -}}
+{{- if not $root.Values.lease.create -}}
+{{- $all = append $all (dict "namespace" $place.namespace "group" "coordination.k8s.io" "resource" "leases" "verbs" (list "create")) -}}
+{{- end -}}
+{{- end -}}
 {{- dict "permissions" $all | toJson -}}
 {{- end -}}
 

@@ -20,6 +20,13 @@ containers:
       # So that commands in the pod need no --config.
       - name: TOKEN_MONITOR_CONFIG
         value: {{ include "token-monitor.file" $root }}
+      {{- if and .serves (include "token-monitor.shards" $root | fromJson).enabled }}
+      # Where the other replicas ask what this one sees.
+      - name: POD_IP
+        valueFrom:
+          fieldRef:
+            fieldPath: status.podIP
+      {{- end }}
       {{- with $values.extraEnv }}
       {{- toYaml . | nindent 6 }}
       {{- end }}
