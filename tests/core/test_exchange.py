@@ -16,7 +16,7 @@ from monitor.core.report import RotationReport, TargetReport
 from monitor.core.status import Status
 
 TEXTS = st.text(st.characters(codec="ascii", categories=["L", "N", "P", "Zs"]), max_size=60)
-NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
+NUMBERS = st.floats(0.0, 2e11)
 COUNTS = st.integers(-(2**50), 2**50)
 VERDICTS = st.builds(
     Verdict,
