@@ -142,8 +142,11 @@ def _targets(url: str, raw: bytes) -> list[Told]:
 
 
 def _problems(raw: bytes) -> Iterator[str]:
-    """What discovery found and cannot use, in words; nothing where the answer does not say."""
+    """What discovery found and cannot use, and which replicas did not tell, in words; nothing where it does not say."""
     told = json.loads(raw)
+    shards = told.get("shards")
+    missing = shards.get("missing") if isinstance(shards, dict) else None
+    yield from (_sentence(words) for words in missing or () if isinstance(missing, list))
     found = told.get("discovery_problems")
     some = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
     for one in some:

@@ -25,6 +25,9 @@ FORMAT = 1
 MAX_TEXT = 2000
 MAX_ITEMS = 200
 MAX_LINE = 64 * 1024
+MAX_NAME = 600
+_NAME = b'{"name":'
+_DECODER = json.JSONDecoder()
 # Instead of `told`, where it is the verdict itself: nearly always.
 SHOWN = "shown"
 
@@ -85,6 +88,17 @@ def read_line(text: bytes) -> TargetReport | None:
     except (ValueError, IndexError):
         return None
     return report if isinstance(report, TargetReport) and len(report.history) <= LENGTH else None
+
+
+def name_of(text: bytes) -> str | None:
+    """The name of the target that a line tells of, without reading the rest; None where it does not begin with one."""
+    if not text.startswith(_NAME):
+        return None
+    try:
+        name, _ = _DECODER.raw_decode(text[len(_NAME) : len(_NAME) + MAX_NAME].decode("utf-8", "replace"))
+    except ValueError:
+        return None
+    return name if isinstance(name, str) else None
 
 
 def lines(text: bytes) -> Iterator[bytes]:

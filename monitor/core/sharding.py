@@ -96,5 +96,20 @@ def share(standing: Standing, targets: Iterable[str]) -> frozenset[str]:
             return frozenset()
 
 
+def stand_in(standing: Standing, untold: Iterable[str]) -> frozenset[str]:
+    """Those of `untold` that a replica checks beside its share, since their own replica tells nothing of them.
+
+    The next one in the order of the weights does, so that each of them is checked twice at worst.
+    """
+    if not isinstance(standing, Part) or len(standing.slots) < 2:
+        return frozenset()
+    found = []
+    for target in untold:
+        first = owner(target, standing.slots)
+        if first != standing.own and owner(target, set(standing.slots) - {first}) == standing.own:
+            found.append(target)
+    return frozenset(found)
+
+
 def _weight(slot: int, target: str) -> bytes:
     return blake2b(target.encode(), digest_size=8, key=slot.to_bytes(2, "big")).digest()

@@ -16,10 +16,10 @@ from monitor.cluster import KubernetesApi
 from monitor.config.settings import Settings, TargetSettings
 from monitor.core.exchange import Speaker
 from monitor.core.report import TargetReport
-from monitor.core.sharding import Part, Spare, Standing, TakeOver, Undecided, share
+from monitor.core.sharding import STILL_WATCHED, Part, Spare, Standing, TakeOver, Undecided, share, stand_in
 from monitor.core.whole import Replica, Whole, untold
 from monitor.daemon.platform import Platform
-from monitor.services.replicas import Replicas
+from monitor.services.replicas import PATIENCE, Replicas
 
 log = structlog.get_logger(__name__)
 
@@ -56,7 +56,11 @@ class Sharing:
         )
         self._replicas = Replicas(platform.clock, platform.peers(), self._slots.others)
         self._standing: Standing = Undecided()
-        self._adopted = asyncio.Event()
+        # All targets and the share; since when they are what they are; those of others that this replica checks as well.
+        self._names: frozenset[str] = frozenset()
+        self._share: frozenset[str] = frozenset()
+        self._settled_at = platform.clock.monotonic()
+        self._stands_in_for: frozenset[str] = frozenset()
         self._changed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -70,8 +74,12 @@ class Sharing:
 
     def mine(self, targets: Sequence[TargetSettings]) -> tuple[TargetSettings, ...]:
         """Those that this replica checks."""
-        names = share(self._standing, (target.name for target in targets))
-        return tuple(target for target in targets if target.name in names)
+        names = frozenset(target.name for target in targets)
+        if names != self._names:
+            self._names, self._settled_at = names, self._clock.monotonic()
+        self._share = share(self._standing, names)
+        mine = self._share | (self._stands_in_for & names)
+        return tuple(target for target in targets if target.name in mine)
 
     def gave_up(self, reports: Iterable[TargetReport]) -> None:
         """What this replica saw of targets that others check from now on."""
@@ -82,7 +90,7 @@ class Sharing:
         self._slots.start()
         self._tasks = [
             asyncio.create_task(self._follow(), name="share"),
-            asyncio.create_task(self._replicas.run(), name="other replicas"),
+            asyncio.create_task(self._replicas.run(self._review), name="other replicas"),
         ]
 
     async def close(self) -> None:
@@ -135,7 +143,7 @@ class Sharing:
             except Exception:
                 # A defect in what others tell must not keep this replica from its share.
                 log.exception("the share could not be taken over as it should")
-                self._standing = self._slots.standing
+                self._standing, self._stands_in_for = self._slots.standing, frozenset()
                 self._apply({}, self._slots.membership.take_over)
 
     async def _adopt(self) -> None:
@@ -145,8 +153,26 @@ class Sharing:
         if joins:
             await self._replicas.refresh()
         known = {} if isinstance(standing, Spare) else await self._replicas.read()
-        self._standing = standing
+        self._standing, self._settled_at, self._stands_in_for = standing, self._clock.monotonic(), frozenset()
         self._apply(known, taken)
+
+    def _review(self) -> None:
+        """Stands in for replicas that live and tell nothing of their targets: a Lease alone checks nothing."""
+        if self._clock.monotonic() - self._settled_at < PATIENCE:
+            return
+        untold = self._names - self._replicas.told_of() - self._share
+        found = stand_in(self._standing, untold)
+        if found == self._stands_in_for:
+            return
+        if found:
+            log.warning(
+                "other replicas tell nothing of some of their targets, so this one checks them as well",
+                targets=len(found),
+                example=min(found),
+                fix="see `shards` in /status: replicas must reach each other, and have the same configuration",
+            )
+        self._stands_in_for = found
+        self._apply({}, STILL_WATCHED)
 
     def _wake(self) -> None:
         self._changed.set()

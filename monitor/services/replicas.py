@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 import time
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
+from itertools import islice
 
 import structlog
 
-from monitor.core.exchange import Silent, lines, read_head, read_line
+from monitor.core.exchange import Silent, lines, name_of, read_head, read_line
 from monitor.core.report import TargetReport
 from monitor.core.whole import Replica
 from monitor.ports import Clock, Peers
@@ -29,6 +30,8 @@ FRESH = 2.0
 # The answer of a replica that is gone is kept for so long: by then its targets have been looked at by others.
 KEPT = 120.0
 MAX_TARGETS = 100_000
+# A target of which nobody told for so long is not known to be checked.
+PATIENCE = 60.0
 # Lines that are read before the event loop gets the interpreter's lock, and for how long.
 SLICE = 100
 YIELD = 0.0002
@@ -40,7 +43,7 @@ Others = Mapping[int, tuple[str, str]]
 class _Heard:
     """One replica: its last answer (packed), and what came of the last question. Times are monotonic seconds.
 
-    read: the answer, once somebody wanted it. earlier: the one before, as far as it was read: while targets change hands
+    names: the targets of the answer. read: the answer, once somebody wanted it. earlier: the one before, as far as it was read: while targets change hands
     the one that gives a target up says so before the other one has told of it.
     """
 
@@ -49,6 +52,7 @@ class _Heard:
     asked_at: float = float("-inf")
     silence: str = "it was not asked yet"
     targets: int = 0
+    names: frozenset[str] = frozenset()
     read: Mapping[str, TargetReport] | None = field(default_factory=dict)
     earlier: Mapping[str, TargetReport] = field(default_factory=dict)
 
@@ -105,11 +109,19 @@ class Replicas:
             heard = self._heard.get(identity, _Heard())
             yield Replica(slot, identity, address, heard.targets, heard.silence)
 
-    async def run(self) -> None:
-        """Asks now and then, until it is cancelled."""
+    def told_of(self) -> Set[str]:
+        """The targets of which any replica that lives told lately: somebody checks them."""
+        oldest = self._clock.monotonic() - PATIENCE
+        living = {identity for identity, _ in self._others().values()}
+        told = (heard.names for name, heard in self._heard.items() if name in living and heard.heard_at >= oldest)
+        return frozenset().union(*told)
+
+    async def run(self, after: Callable[[], None]) -> None:
+        """Asks now and then, and calls `after`, until it is cancelled."""
         while True:
             try:
                 await self.refresh(ROUND - FRESH)
+                after()
             except Exception:
                 log.exception("defect in asking the other replicas")
             await asyncio.sleep(ROUND)
@@ -146,7 +158,7 @@ class Replicas:
         if speaker is None:
             heard.silence = "its answer is not understood: is it of another version?"
             return
-        packed = await asyncio.to_thread(zlib.compress, answer, 1)
+        packed, heard.names = await asyncio.to_thread(_packed, answer)
         heard.earlier = heard.read or heard.earlier
         heard.packed, heard.read, heard.heard_at = packed, None, self._clock.monotonic()
         heard.silence, heard.targets = "", speaker.targets
@@ -155,6 +167,12 @@ class Replicas:
         self._asking = None
         if not task.cancelled():
             task.exception()  # seen here also where nobody waits any more
+
+
+def _packed(answer: bytes) -> tuple[bytes, frozenset[str]]:
+    """An answer as it is kept, and the names of its targets. Made for a thread."""
+    names = (name_of(text) for text in islice(lines(answer), 1, MAX_TARGETS + 1))
+    return zlib.compress(answer, 1), frozenset(name for name in names if name is not None)
 
 
 def _unpacked(packed: bytes) -> Mapping[str, TargetReport]:
