@@ -11,12 +11,14 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 # On Python 3.11 pytest-asyncio leaves a loop behind when sync and async tests share a session, and its warning would
 # fail whichever test the garbage collector happens to run in.
 asyncio.set_event_loop(None)
 
+# A busy machine is no defect of the product. (Where the variable CI is set, Hypothesis has a profile for that itself.)
+settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 # `make fuzz`: for hours rather than for the moments of an everyday run.
 settings.register_profile("fuzz", max_examples=5000, deadline=None)
 
