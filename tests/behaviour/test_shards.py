@@ -13,7 +13,7 @@ import pytest
 from monitor.core.sharding import Part, Spare
 from monitor.core.status import Status
 
-from tests.behaviour.service import Outside, Service, service, until, until_told
+from tests.behaviour.service import ACCOUNT, TARGET, Outside, Service, service, until, until_told
 
 NAMES = tuple(f"target-{number}" for number in range(24))
 REPLICAS = ("one", "other", "third")
@@ -215,3 +215,38 @@ async def test_who_only_holds_a_slot_keeps_no_target_from_being_checked(world: O
         async with service(other):
             await until(lambda: shares(one) != set(NAMES))
             await until(lambda: shares(one) == set(NAMES))
+
+
+async def test_a_key_is_replaced_by_the_replica_that_checks_it_and_by_its_successor(world: Outside) -> None:
+    async with AsyncExitStack() as stack:
+        pair: dict[str, Service] = {}
+        stacks = {name: await stack.enter_async_context(AsyncExitStack()) for name in ("one", "other")}
+        for name, own in stacks.items():
+            settings = world.settings(world.password_target(), replica=name, shards=4)
+            pair[name] = await own.enter_async_context(service(settings))
+        await until(lambda: world.journal().get("rotations") == 1 and len(owners(pair)) == 1)
+        (owner,) = owners(pair)
+        (other,) = pair.keys() - {owner}
+        await until(lambda: pair[owner].status() is Status.VALID)
+        # One that began alone may have made the key before the other one came.
+        written = len(writes_of(world, other))
+        world.argocd.revoke_key(ACCOUNT, world.key_in_use() or "")
+        await until(lambda: world.journal().get("rotations") == 2)
+        assert len(writes_of(world, other)) == written, "the other one leaves it alone"
+        await stacks[owner].aclose()
+        await until(lambda: owners({other: pair[other]}) == {other})
+        await until(lambda: pair[other].status() is Status.VALID)
+        world.argocd.revoke_key(ACCOUNT, world.key_in_use() or "")
+        await until(lambda: world.journal().get("rotations") == 3)
+        assert len(writes_of(world, other)) > written
+
+
+def owners(replicas: dict[str, Service]) -> set[str]:
+    """Who checks the one target."""
+    return {name for name, each in replicas.items() if each.daemon.report(TARGET) is not None}
+
+
+def writes_of(world: Outside, user: str) -> list[object]:
+    """What it wrote into Secrets."""
+    found = [asked for verb in ("create", "update", "patch") for asked in world.cluster.asked(verb, "*/secrets*")]
+    return [asked for asked in found if asked.user == user]

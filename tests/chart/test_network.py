@@ -173,3 +173,25 @@ def test_peers_of_ones_own_narrow_it() -> None:
     # The rules of one's own.
     assert admits(found, "ingress", Peer(NAMESPACE), 1234)
     assert admits(found, "egress", Peer(NAMESPACE), 1234)
+
+
+def test_replicas_that_share_the_targets_reach_each_other_and_say_where_they_are() -> None:
+    objects = render(None, SCENARIOS["shards"])
+    found, template = one(objects, "NetworkPolicy"), pod_template(objects)
+    replica = Peer(NAMESPACE, template["metadata"]["labels"])
+    for direction in ("ingress", "egress"):
+        assert admits(found, direction, replica, "http")
+        assert not admits(found, direction, Peer(NAMESPACE, {"app": "another"}), "http")
+    assert admits(found, "ingress", Peer("monitoring"), "http")
+    assert not admits(found, "ingress", Peer("other"), "http")
+    (container,) = template["spec"]["containers"]
+    assert {"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}} in container["env"]
+    names = {lease["metadata"]["name"] for lease in of_kind(objects, "Lease")}
+    assert names == {f"{template['spec']['serviceAccountName']}-shard-{number}" for number in range(4)}
+
+
+def test_without_shards_nothing_of_them_is_there() -> None:
+    objects = render(None, SCENARIOS["password"])
+    (container,) = pod_template(objects)["spec"]["containers"]
+    assert "POD_IP" not in {variable["name"] for variable in container["env"]}
+    assert not [lease for lease in of_kind(objects, "Lease") if "shard" in lease["metadata"]["name"]]

@@ -17,7 +17,9 @@ from monitor.core.discovery import Origin, Trouble
 from monitor.core.journal import Journal, State, dump
 from monitor.core.model import Mode, Verdict
 from monitor.core.report import RotationReport, TargetReport
+from monitor.core.sharding import Part
 from monitor.core.status import Status
+from monitor.core.whole import Replica, Whole
 
 from tests.adapters.argocd.certificates import authority
 from tests.adapters.argocd.wire import always, answer, serving
@@ -53,7 +55,9 @@ GOOD = report("good", replace(VALID, expires_at=NOW + 12.5 * DAY), ROTATION)
 
 
 @contextmanager
-def monitor(*reports: TargetReport, pair: str | None = None, troubles: Sequence[Trouble] = ()) -> Iterator[str]:
+def monitor(
+    *reports: TargetReport, pair: str | None = None, troubles: Sequence[Trouble] = (), whole: Whole | None = None
+) -> Iterator[str]:
     """A monitor's pages on a thread, with these targets."""
 
     @asynccontextmanager
@@ -70,6 +74,7 @@ def monitor(*reports: TargetReport, pair: str | None = None, troubles: Sequence[
             now=lambda: NOW,
             version="1",
             troubles=lambda: troubles,
+            whole=lambda: whole,
         )
         server = Server(sources, port=0, cert_file=pair, key_file=pair)
         await server.start()
@@ -173,6 +178,15 @@ def test_what_discovery_cannot_use_is_told_below_the_table(capsys: Out) -> None:
     assert "file /t/good.yaml cannot be used: is junk; mend it. Its former version goes on." in out
     assert "51 more cannot be used: see the monitor's log." in out
     assert "cannot be used" not in capsys.readouterr().out, "who asks for one target is told of that one"
+
+
+def test_replicas_that_did_not_tell_are_named_below_the_table(capsys: Out) -> None:
+    silent = Replica(1, "monitor-b\x1b[31m", "http://10.0.0.2:8080", 0, "no answer within 1 s")
+    whole = Whole(Replica(0, "monitor-a", "http://10.0.0.1:8080", 1), (silent,), Part(0, (0, 1)))
+    with monitor(GOOD, whole=whole) as url:
+        assert run(["status", "--url", url]) == 0
+    out = capsys.readouterr().out
+    assert "Monitor replica monitor-b\\x1b[31m (http://10.0.0.2:8080) does not answer: no answer within 1 s." in out
 
 
 def test_https_is_trusted_by_its_ca_or_on_purpose_not_at_all(tmp_path: Path, capsys: Out) -> None:
