@@ -18,7 +18,7 @@ from aiohttp.hdrs import CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RETRY_AFTER
 from aiohttp.http import HttpProcessingError
 from yarl import URL
 
-from monitor.adapters.argocd.connections import Connections, UnaskedBytesError, was_reused
+from monitor.adapters.argocd.connections import Connections, UnaskedBytesError, note_reuse, was_reused
 from monitor.adapters.argocd.exchange import Destination, bounded, exchange, head_of
 from monitor.adapters.argocd.faults import to_fault
 from monitor.adapters.argocd.tls import TlsContexts, Trust
@@ -31,6 +31,9 @@ MAX_BODY = 64 * 1024
 # An account lists every key ever made (52 bytes each, recording many-keys).
 MAX_ACCOUNT_BODY = 1024 * 1024
 MAX_RETRY_AFTER = 900.0
+# Reuse must hide nothing: each target goes through names, handshake and certificate every
+# five minutes (design.md). A little less, since a check may start late.
+LONGEST_REUSE = 295.0
 USERINFO = "/api/v1/session/userinfo"
 
 
@@ -66,11 +69,13 @@ class ArgoCDClient:
     """One server, over the connections and TLS contexts of the process."""
 
     __slots__ = (
+        "_asked_at",
         "_clock",
         "_connections",
         "_contexts",
         "_destination",
         "_endpoint",
+        "_fresh_at",
         "_head",
         "_origin",
         "_tls",
@@ -87,6 +92,9 @@ class ArgoCDClient:
         self._userinfo = URL(endpoint.base + USERINFO, encoded=True)
         self._head = head_of(self._userinfo, endpoint.host)
         self._destination = Destination(self._userinfo, False, endpoint.server_name)
+        # Monotonic: the last question, and the last that went over a new connection.
+        self._asked_at: float | None = None
+        self._fresh_at: float | None = None
 
     async def ask(self, question: Question, token: Secret, *, fresh: bool = False) -> Answer:
         """Puts one question. Never raises for what the server or the network does."""
@@ -105,24 +113,38 @@ class ArgoCDClient:
         if context is not self._destination.ssl:
             self._destination = Destination(self._userinfo, context, self._endpoint.server_name)
         head = self._head if question.topic is Topic.USERINFO else head_of(self._url(question), self._endpoint.host)
-        if not fresh:
+        if not fresh and not self._reused_long_enough():
             try:
                 async with self._connections.kept(self._origin) as session:
-                    return await self._send(session, head, token, limit, fresh=False)
+                    return await self._send(session, head, token, limit)
             except UnaskedBytesError:
                 pass  # nothing was asked yet
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
                 # A kept connection may have died unseen; a new one decides. Reading twice changes nothing there.
                 if isinstance(error, aiohttp.ClientConnectorError) or not was_reused():
                     raise
-        return await self._send(self._connections.fresh(), head, token, limit, fresh=True)
+        return await self._send(self._connections.fresh(), head, token, limit)
 
-    async def _send(
-        self, session: aiohttp.ClientSession, head: str, token: Secret, limit: int, *, fresh: bool
-    ) -> Answer:
-        if session.connector is None:
+    def _reused_long_enough(self) -> bool:
+        """Whether the next question, as far away as the last one, would come too late to be the first on a new connection.
+
+        Connections are renewed often enough for usual intervals; this is for longer ones, and for targets that find
+        what others of the same server renewed.
+        """
+        now = self._clock.monotonic()
+        pause, self._asked_at = now - (self._asked_at or now), now
+        if self._fresh_at is None:
+            self._fresh_at = now
+        return now + pause - self._fresh_at > LONGEST_REUSE
+
+    async def _send(self, session: aiohttp.ClientSession, head: str, token: Secret, limit: int) -> Answer:
+        connector = session.connector
+        if connector is None:
             raise aiohttp.ClientConnectionError("the connections are closed")
-        got = await exchange(session.connector, self._destination, head, token.reveal(), limit, last=fresh)
+        note_reuse(False)
+        got = await exchange(connector, self._destination, head, token.reveal(), limit, last=connector.force_close)
+        if not was_reused():
+            self._fresh_at = self._clock.monotonic()
         if got.body is None:
             return Fault(FaultKind.TOO_LARGE, f"more than {limit} bytes")
         headers = got.headers
@@ -132,7 +154,7 @@ class ArgoCDClient:
             content_type=headers.get(CONTENT_TYPE, "")[:100].lower(),
             location=headers.get(LOCATION, "")[:300],
             retry_after=self._retry_after(value) if (value := headers.get(RETRY_AFTER)) else None,
-            fresh_connection=fresh or not was_reused(),
+            fresh_connection=not was_reused(),
         )
 
     def _url(self, question: Question) -> URL:
