@@ -6,7 +6,9 @@ import asyncio
 import tempfile
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
+from bench.fleet.bench_fleet import MIB_IN_MB, MOST_MEMORY
 from bench.fleet.latency import REVOCATION_INTERVAL, changed_secrets, revocations
 from bench.results import Figure, Options, Results
 
@@ -15,6 +17,7 @@ SECRET_WITHIN = 1.0
 REVOCATION_WITHIN = REVOCATION_INTERVAL + 5.0
 WATCHED_WITHIN = 1.0
 P99 = 0.99
+Found = TypeVar("Found")
 
 
 def run(options: Options) -> Results:
@@ -30,7 +33,8 @@ async def _run(options: Options) -> Results:
     return Results(
         title="Detection: from the change outside to the verdict",
         figures=[
-            *_figures("changed Secret", f"1 of {targets} watched", secrets, SECRET_WITHIN),
+            *_figures("changed Secret", f"1 of {targets} watched", secrets.seconds, SECRET_WITHIN),
+            Figure("memory", "MB", [secrets.rss * MIB_IN_MB], f"{targets} watched Secrets", MOST_MEMORY[1_000]),
             *_figures("revocation", f"interval {REVOCATION_INTERVAL} s", interval, REVOCATION_WITHIN),
             *_figures("revocation", "watchArgoCD", watched, WATCHED_WITHIN),
         ],
@@ -38,11 +42,11 @@ async def _run(options: Options) -> Results:
             f"{changes} changes each. Of the changed Secrets every second one holds a token that is refused, which is",
             "judged at a second look, 0.3 s after the first.",
         ],
-        details={"secret": secrets, "revocation_interval": interval, "revocation_watched": watched},
+        details={"secret": secrets.seconds, "revocation_interval": interval, "revocation_watched": watched},
     )
 
 
-async def _in_folder(what: Callable[[Path], Awaitable[list[float]]]) -> list[float]:
+async def _in_folder(what: Callable[[Path], Awaitable[Found]]) -> Found:
     with tempfile.TemporaryDirectory() as folder:
         return await what(Path(folder))
 

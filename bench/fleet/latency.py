@@ -11,6 +11,7 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -29,8 +30,16 @@ ACCOUNTS_SPREAD = 15.0
 Say = Callable[[str], None]
 
 
-async def changed_secrets(targets: int, changes: int, folder: Path, say: Say) -> list[float]:
-    """Seconds until a new token in a watched Secret is judged: every second one is good, the others are refused."""
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """Seconds until each change was judged. rss: MiB of the monitor, with a watch for each Secret."""
+
+    seconds: list[float]
+    rss: float
+
+
+async def changed_secrets(targets: int, changes: int, folder: Path, say: Say) -> Changed:
+    """Writes new tokens into watched Secrets: every second one is good, the others are refused."""
     async with AsyncExitStack() as stack:
         stub = await stack.enter_async_context(helper("bench.fleet.stub"))
         outside = await stack.enter_async_context(
@@ -47,8 +56,10 @@ async def changed_secrets(targets: int, changes: int, folder: Path, say: Say) ->
         running = await stack.enter_async_context(monitor(configuration(found, outside, NEVER), folder))
         await _watched(outside, targets)
         await _judged(running, targets)
-        say(f"{targets} watched Secrets: {running.usage().rss:.0f} MiB")
-        return [await _until_judged(running, outside, number, targets + number) for number in _some(targets, changes)]
+        rss = running.usage().rss
+        say(f"{targets} watched Secrets: {rss:.0f} MiB")
+        order = _some(targets, changes)
+        return Changed([await _until_judged(running, outside, number, targets + number) for number in order], rss)
 
 
 async def revocations(accounts: int, folder: Path, say: Say, *, watched: bool) -> list[float]:

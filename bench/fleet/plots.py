@@ -32,15 +32,18 @@ def draw(loads: Sequence[Load], folder: Path) -> list[Path]:
 
 def _picture(path: Path, title: str, loads: Sequence[Load], fill: Callable[[Axes, Sequence[Load]], None]) -> Path:
     from matplotlib import pyplot as plt
+    from matplotlib.ticker import StrMethodFormatter
 
-    figure, axes = plt.subplots(figsize=(5.6, 3.2), layout="constrained")
+    figure, axes = plt.subplots(figsize=(7.2, 3.0), layout="constrained")
     fill(axes, loads)
     axes.set_xscale("log")
     axes.set_xlabel("targets, each checked every 30 s")
     axes.set_title(title, loc="left")
     axes.grid(visible=True, linewidth=0.4, color="#cccccc")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(StrMethodFormatter("{x:,.10g}"))
+    figure.legend(frameon=False, loc="outside right upper")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, format="svg", metadata={"Date": None})
     plt.close(figure)
