@@ -14,7 +14,7 @@ ARGS ?=
 MINUTES ?= 60
 TESTS ?= tests
 
-.PHONY: help setup packages tools demo test quick fuzz lint types layers simulate bench bench-short soak docs chart screenshots lock clean
+.PHONY: help setup packages tools demo test quick fuzz audit lint types layers simulate bench bench-short soak docs chart screenshots lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -45,6 +45,9 @@ quick: setup ## Only the tests that take a moment
 fuzz: setup ## Feed every parser bent input, for an hour or so (ARGS="-k journals" for one)
 	$(BIN)/pytest -q -n 2 --dist worksteal --hypothesis-profile=fuzz -p no:cacheprovider $(ARGS) \
 	  tests/hostile tests/config/test_arbitrary_input.py tests/simulator/test_any_request.py
+
+audit: ## Look up known vulnerabilities of the dependencies (needs the network; says so where there is none)
+	@PYTHON=$(PYTHON) scripts/audit
 
 lint: setup ## Style and formatting
 	$(BIN)/ruff check .
@@ -77,6 +80,7 @@ $(BENCH_STAMP): $(STAMP) requirements/bench.txt
 
 docs: setup ## Make what is made from code: documents, pictures, alert rules, dashboards, the chart's schema and README
 	$(BIN)/python scripts/docs.py
+	$(BIN)/python -m scripts.licences
 	$(BIN)/python scripts/architecture.py
 	$(BIN)/python scripts/rules.py
 	$(BIN)/python -m scripts.dashboards

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from io import StringIO
 
 import click
 
@@ -74,7 +75,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except click.exceptions.Abort:
         return 130
     except click.ClickException as error:
-        error.show()
+        from monitor.adapters.logs import redact
+
+        # click quotes what it was given, and somebody may have given the token where its file belongs.
+        shown = StringIO()
+        error.show(shown)
+        click.echo(redact(shown.getvalue()), err=True, nl=False)
         return EXIT_ERROR
     except BrokenPipeError:
         sys.stderr.close()

@@ -26,8 +26,8 @@ JsonSchema = dict[str, Any]
 REFUSED = "configuration"
 # A target's name is part of the name of a Secret, its journal: labels of DNS with dots between.
 NAME_PATTERN = r"(?=.{1,63}$)[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*"
-SECRET_NAME_PATTERN = r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?"  # noqa: S105
-SECRET_KEY_PATTERN = r"[-._a-zA-Z0-9]{1,253}"  # noqa: S105
+SECRET_NAME_PATTERN = r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?"  # noqa: S105 - no credential, a word for one
+SECRET_KEY_PATTERN = r"[-._a-zA-Z0-9]{1,253}"  # noqa: S105 - no credential, a word for one
 NAMESPACE_PATTERN = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 PERMISSION_PATTERN = r"[a-z][a-z-]{0,40}/[a-z*][A-Za-z*-]{0,40}/[A-Za-z0-9_.*:?\[\]{},/-]{1,200}"
 USERNAME_PATTERN = r"[^\s\x00-\x20/\x7f]{1,253}"
@@ -289,7 +289,7 @@ WEB_ADDRESS = Checked(
     _web_address, {"type": "string", "maxLength": address.MAX_URL, "pattern": r"^[Hh][Tt][Tt][Pp][Ss]?://[^\s@?#]+$"}
 )
 
-SECRET_ADDRESS_PATTERN = r"(?:[Hh][Tt][Tt][Pp][Ss]?://[!-~]{1,2000})?"  # noqa: S105
+SECRET_ADDRESS_PATTERN = r"(?:[Hh][Tt][Tt][Pp][Ss]?://[!-~]{1,2000})?"  # noqa: S105 - no credential, a word for one
 
 
 def _secret_address(value: object) -> Secret | None:

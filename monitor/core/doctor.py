@@ -75,8 +75,8 @@ def worst(findings: Iterable[Finding]) -> Level:
 class Purpose(enum.StrEnum):
     """What a file or directory is for."""
 
-    TOKEN = "token file"  # noqa: S105
-    PASSWORD = "password file"  # noqa: S105
+    TOKEN = "token file"  # noqa: S105 - no credential, a word for one
+    PASSWORD = "password file"  # noqa: S105 - no credential, a word for one
     JOURNALS = "directory of journals"
     FOLDER = "directory of the token file"
 

@@ -20,8 +20,8 @@ ROLE_COMMAND = "with the Role that `token-monitor doctor --rbac` prints"
 class Holds(enum.StrEnum):
     """What a Secret holds."""
 
-    TOKEN = "token"  # noqa: S105
-    PASSWORD = "password"  # noqa: S105
+    TOKEN = "token"  # noqa: S105 - no credential, a word for one
+    PASSWORD = "password"  # noqa: S105 - no credential, a word for one
     JOURNAL = "journal"
 
 

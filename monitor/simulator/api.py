@@ -39,7 +39,7 @@ _LOGIN = {"username": str, "password": str, "token": str}
 _NEW_TOKEN = {"name": str, "id": str, "expiresIn": int}
 _NEW_PROJECT_TOKEN = {"project": str, "role": str, "id": str, "description": str, "expiresIn": int}
 _PASSWORD = {"name": str, "currentPassword": str, "newPassword": str}
-_PROJECT_TOKEN = "/api/v1/projects/{project}/roles/{role}/token"  # noqa: S105
+_PROJECT_TOKEN = "/api/v1/projects/{project}/roles/{role}/token"  # noqa: S105 - no credential, a word for one
 
 ROUTES = (
     Route("GET", "/api/v1/session/userinfo", sessions.userinfo, open=True),

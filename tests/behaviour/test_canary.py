@@ -49,6 +49,7 @@ class Ears:
         self._world = world
         self._log = log
         self._pages: list[str] = []
+        self.keepers = set(KEEPERS)
 
     async def listen(self, running: Service) -> None:
         """Reads every page as it stands."""
@@ -58,7 +59,7 @@ class Ears:
         cluster = self._world.cluster
         kinds = (("", "secrets"), ("", "events"), ("", "configmaps"), ("coordination.k8s.io", "leases"))
         objects = [
-            {**found, "data": {}} if found["metadata"]["name"] in KEEPERS else found
+            {**found, "data": {}} if found["metadata"]["name"] in self.keepers else found
             for group, plural in kinds
             for found in cluster.all(group, plural, NAMESPACE)
         ]
