@@ -47,7 +47,7 @@ fuzz: setup ## Feed every parser bent input, for an hour or so (ARGS="-k journal
 	  tests/hostile tests/config/test_arbitrary_input.py tests/simulator/test_any_request.py
 
 audit: ## Look up known vulnerabilities of the dependencies (needs the network; says so where there is none)
-	@PYTHON=$(PYTHON) scripts/audit
+	@PYTHON=$(PYTHON) STRICT=$(STRICT) scripts/audit
 
 lint: setup ## Style and formatting
 	$(BIN)/ruff check .
