@@ -21,8 +21,8 @@ LARGE = 10_000
 # More than an interval, so that each target has its turn.
 SECONDS = 33.0
 # For CI: two fleets, whose difference is what a target costs.
-SHORT = (200, 2_000)
-SHORT_SECONDS = 6.0
+SHORT = (100, 1_100)
+SHORT_SECONDS = 3.0
 # Three times what is measured: a machine with other things to do does not make a target larger.
 MOST_KIB_A_TARGET = 40.0
 MIB_IN_MB = 1.048576
