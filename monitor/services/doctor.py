@@ -116,16 +116,13 @@ class Doctor:
 
     async def examine(self) -> tuple[Examination, ...]:
         """Everything; what all targets share comes first, where there is anything."""
-        needed = any(map(_uses_kubernetes, self._patients)) or self._discovers()
+        needed = any(map(_uses_kubernetes, self._patients)) or bool(shared_permissions(self._settings))
         problem = await self._way_to_kubernetes() if needed else None
         async with asyncio.TaskGroup() as group:
             common = group.create_task(self._shared(problem))
             tasks = [group.create_task(self._target(patient, problem)) for patient in self._patients]
         shared = common.result()
         return (*((shared,) if shared.findings else ()), *(task.result() for task in tasks))
-
-    def _discovers(self) -> bool:
-        return self._settings.discovery is not None and self._settings.discovery.kubernetes is not None
 
     async def _way_to_kubernetes(self) -> str | None:
         """Why there is none."""
@@ -141,8 +138,7 @@ class Doctor:
             fix = "run in a pod with a service account, or give kubernetes.kubeconfig and kubernetes.context"
             findings.append(Finding(Level.FAIL, Area.SECRETS, "Kubernetes API", problem, fix))
             return Examination(None, tuple(findings))
-        rotated = any(patient.settings.rotation for patient in self._patients)
-        if (rotated or self._discovers()) and (needed := shared_permissions(self._settings)):
+        if needed := shared_permissions(self._settings):
             findings += await self._bounded("all targets", Area.PERMISSIONS, self._permissions(needed))
         return Examination(None, tuple(findings))
 

@@ -200,19 +200,40 @@ ROTATING = values(
 )
 
 
+# Everything that the monitor may be given, in modes that do not fit into one configuration.
+GIVEN: dict[str, Values] = {
+    "a rotation": ROTATING,
+    "a token alone": values({**TOKEN, "username": "ci"}, {"replicaCount": 2}),
+    "a token that renews itself": values({**TOKEN, "username": "ci"}, renew=True),
+    "inside of Argo CD": values({**TOKEN, "username": "ci"}, watchArgoCD={}),
+    "every replica of Argo CD": values({**TOKEN, "username": "ci"}, everyReplica=True),
+    "found in ConfigMaps": values({**TOKEN, "username": "ci"}, {"config": {"discovery": {"kubernetes": {"namespaces": [NAMESPACE], "allowRotation": True}}}}),
+    # Whoever may list all Secrets needs no name, so none of them is given beside it.
+    "found in Secrets": values({"type": "token", "tokenFile": "/t"}, {"config": {"discovery": {"kubernetes": {"namespaces": [NAMESPACE], "kinds": ["Secret"]}}}}),
+}  # fmt: skip
+
+
+@pytest.fixture(params=["a rotation"])
+def given(request: pytest.FixtureRequest) -> Values:
+    """The values of the chart."""
+    return GIVEN[request.param]
+
+
 @pytest.fixture(name="config")
-def config_of_the_chart(argocd: Argo, cluster: Cluster, tmp_path: Path) -> Path:
+def config_of_the_chart(given: Values, argocd: Argo, cluster: Cluster, tmp_path: Path) -> Path:
     """The rendered configuration, beside servers where all is as it should be."""
-    objects = render(ROTATING)
+    objects = render(given)
     read = configuration(objects)
-    read["targets"][0] |= {"server": {"url": argocd.url}}
+    if "everyReplica" not in read["targets"][0]:  # which is for an address that is a Service's
+        read["targets"][0] |= {"server": {"url": argocd.url}}
     read["kubernetes"]["kubeconfig"] = str(cluster.kubeconfig)
     (config := tmp_path / "monitor.yaml").write_text(yaml.safe_dump(read))
     for item in objects:
         if item["kind"] in ("Secret", "Lease"):
             kubectl.put(cluster.state, item, manager="helm")
     token = argocd.state.mint_key("ci", "k1")
-    kubectl.put_secret(cluster.state, NAMESPACE, "argocd-token", {"token": token})
+    for name in ("argocd-token", "my-token"):
+        kubectl.put_secret(cluster.state, NAMESPACE, name, {"token": token})
     kubectl.put_secret(cluster.state, NAMESPACE, "pw", {"password": "simulated"})
     return config
 
@@ -231,10 +252,11 @@ def test_doctor_finds_nothing_that_lacks(config: Path, cluster: Cluster, capsys:
     assert code == 0
 
 
+@pytest.mark.parametrize("given", GIVEN, indirect=True)
 def test_each_verb_taken_away_is_named_by_doctor(
-    config: Path, cluster: Cluster, capsys: pytest.CaptureFixture[str]
+    given: Values, config: Path, cluster: Cluster, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    every = rules(render(ROTATING))
+    every = rules(render(given))
     tried = 0
     for index, rule in enumerate(every):
         for verb in rule.verbs.split(","):
@@ -255,4 +277,4 @@ def test_each_verb_taken_away_is_named_by_doctor(
             assert named, (rule, verb, findings)
             assert all(finding["fix"] for finding in named)
             tried += 1
-    assert tried == len(rights(render(ROTATING)))
+    assert tried == len(rights(render(given)))
