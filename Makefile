@@ -61,8 +61,8 @@ layers: setup ## Imports go downward only
 
 SEEDS ?= 200
 FROM ?= 0
-simulate: setup ## Play the service in virtual time: SEEDS=1000 FROM=0, or one with its trace: SEED=123 [BUG="..."]
-	$(BIN)/python -m simulation --seeds $(SEEDS) --from $(FROM) $(if $(SEED),--seed $(SEED)) $(if $(BUG),--bug "$(BUG)") $(ARGS)
+simulate: setup ## Play the service in virtual time: SEEDS=1000 FROM=0, one with its trace: SEED=123 [BUG="..."], months: DAYS=90
+	$(BIN)/python -m simulation --seeds $(SEEDS) --from $(FROM) $(if $(SEED),--seed $(SEED)) $(if $(DAYS),--days $(DAYS)) $(if $(BUG),--bug "$(BUG)") $(ARGS)
 
 bench: $(BENCH_STAMP) ## Measure what the product costs: table, and JSON in build/bench (ARGS="cpu --short")
 	@scripts/packages prometheus-blackbox-exporter

@@ -3,7 +3,8 @@
 make simulate SEEDS=1000            # seeds 0 to 999
 make simulate SEEDS=1000 FROM=5000  # others
 make simulate SEED=123              # one, with everything that happened in it
-python -m simulation --seeds 50 --bug "drop the compare-and-swap"
+make simulate SEEDS=50 BUG="drop the compare-and-swap"
+make simulate DAYS=90               # one target for three months
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import click
 
 from simulation.bugs import BUGS
 from simulation.draw import draw
-from simulation.run import Outcome, run
+from simulation.run import Outcome, months, play, run
 
 SHOWN = 10
 CHUNK = 4
@@ -30,11 +31,16 @@ CHUNK = 4
 @click.option("--seeds", default=200, show_default=True, help="How many seeds.")
 @click.option("--from", "first", default=0, show_default=True, help="The first one.")
 @click.option("--seed", type=int, help="Only this one, with its trace.")
+@click.option("--days", type=float, help="Instead: one quiet world for so many days.")
 @click.option("--bug", type=click.Choice(sorted(BUGS)), help="With this deliberate bug in the monitor.")
 @click.option("--jobs", default=os.cpu_count() or 1, show_default=True, help="Processes at the same time.")
 @click.option("--stop-after", default=10, show_default=True, help="Ends after so many seeds that failed.")
-def main(seeds: int, first: int, seed: int | None, bug: str | None, jobs: int, stop_after: int) -> None:
+def main(
+    seeds: int, first: int, seed: int | None, days: float | None, bug: str | None, jobs: int, stop_after: int
+) -> None:
     """Plays simulations of the monitor. Exit code 1 where something did not hold."""
+    if days is not None:
+        sys.exit(_months(days))
     if seed is not None:
         sys.exit(_show(seed, bug))
     began, failed, done = time.monotonic(), list[Outcome](), 0
@@ -69,6 +75,16 @@ def _outcomes(seeds: range, bug: str | None, jobs: int) -> Iterator[Outcome]:
 def _run(seed: int, bug: str | None) -> Outcome:
     with BUGS[bug].let_in() if bug is not None else nullcontext():
         return run(seed)
+
+
+def _months(days: float) -> int:
+    began, cpu = time.monotonic(), time.process_time()
+    world = play(months(days))
+    took, used = time.monotonic() - began, time.process_time() - cpu
+    keys = len(world.invariants.minted)
+    held = world.violation or "everything held"
+    click.echo(f"{days:g} virtual days of one target in {took:.0f} s ({used:.0f} s of CPU), {keys} keys made: {held}")
+    return 1 if world.violation else 0
 
 
 def _show(seed: int, bug: str | None) -> int:

@@ -39,7 +39,7 @@ class ArgoCDNetwork(Protocol):
         """Of one way, drawn anew each time."""
         ...
 
-    def weather_at(self, side: Side, what: str) -> Spell | None:
+    def weather_at(self, side: Side, what: str, sender: str) -> Spell | None:
         """What befalls this request."""
         ...
 
@@ -182,7 +182,7 @@ class Line(asyncio.Transport):
 
     def _send(self, request: Request) -> None:
         network = self._network
-        spell = network.weather_at(Side.ARGOCD, f"{request.method} {request.target}")
+        spell = network.weather_at(Side.ARGOCD, f"{request.method} {request.target}", self._sender)
         kind = spell.kind if spell is not None else None
         if self.restarts != network.restarts() or kind is Kind.LOST_REQUEST:
             network.outside(2 * network.latency(), self._lose, ConnectionResetError(errno.ECONNRESET, "reset by peer"))

@@ -29,6 +29,7 @@ TOKEN = ("argocd-token", "token")
 PASSWORD = ("argocd-initial-admin-secret", "password")
 JOURNAL = (f"token-monitor-journal-{TARGET}", "journal")
 WORKLOAD = "cap-app-proxy"
+GOES_ON = 50.0
 USER = service_account(NAMESPACE, "token-monitor")
 
 
@@ -79,8 +80,7 @@ class ProcessKubernetes(SimulatedKubernetes):
     async def _ask(self, request: Request) -> Response | Watch | Broken:
         outcome = await super()._ask(request)
         if isinstance(outcome, Watch):
-            self._opened = [watch for watch in self._opened if not watch.broken and not watch.finished]
-            self._opened.append(outcome)
+            self._opened = [watch for watch in self._opened if watch in self.state.watches] + [outcome]
         return outcome
 
 
@@ -155,6 +155,11 @@ class Cluster:
                 self._journal = (text, None)
         return self._journal[1]
 
+    def goes_on(self) -> None:
+        """Others write something else: what is watched hears by a bookmark that the connection lives."""
+        self.state.version += 1
+        self._world.outside(GOES_ON, self.goes_on)
+
     def pods(self) -> list[str]:
         """The names of the workload's pods."""
         found = controllers.pods_of(self.state, NAMESPACE, WORKLOAD)
@@ -171,8 +176,10 @@ class Cluster:
 
     def _decide(self, asked: Attributes) -> Plan | None:
         world = self._world
+        world.trace.tell(f"kubernetes {asked.verb} {asked.resource}/{asked.name}")
         plan = world.weather.plan(world.now, asked)
-        world.trace.tell(f"kubernetes {asked.verb} {asked.resource}/{asked.name}{'' if plan is None else ' hit'}")
+        if plan is not None:
+            world.trace.tell(f"kubernetes {asked.verb} {asked.resource}/{asked.name} is hit")
         return plan
 
     def plan_for_lease(self, method: str, path: str) -> Plan | None:

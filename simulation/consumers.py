@@ -46,7 +46,7 @@ class Consumers:
         """They start, and call until the world ends."""
         self._template = self._world.cluster.template_version()
         self._new_pods()
-        self._world.outside(CALL_EVERY, self._turn)
+        self._world.outside(CALL_EVERY * self._world.plan.stretch, self._turn)
 
     def look(self) -> None:
         """The controller of the workload notices a changed template."""
@@ -91,7 +91,7 @@ class Consumers:
             ):
                 one.refusals += 1
                 world.invariants.consumer_refused(one.name, one.token)
-        self._world.outside(CALL_EVERY, self._turn)
+        self._world.outside(CALL_EVERY * world.plan.stretch, self._turn)
 
 
 def _others(world: World) -> list[str]:

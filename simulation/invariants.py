@@ -196,7 +196,7 @@ class Invariants:
         """Whether nothing is left to be done: the token is accepted, no key of ours is left over, nothing is pending."""
         world = self._world
         journal = world.cluster.journal()
-        if self._truth is not True or journal is None or journal.state is not State.IDLE or journal.tombstones:
+        if self._truth is not True or journal is None or journal.state is not State.IDLE:
             return False
         ours = world.live_keys() & self.minted.keys()
         in_use = {read_claims(self._token).token_id} if self._token else set()
@@ -209,8 +209,9 @@ class Invariants:
         world, journal = self._world, self._world.cluster.journal()
         if journal is None or (self._truth is not True and self._alert_since is None):
             return False
-        ends = world.clock.now() + until - world.now
-        login = next_login(journal.logins, fingerprint(world.password), world.clock.now())
+        now = max(replica.clock.now() for replica in world.replicas)
+        ends = now + until - world.now
+        login = next_login(journal.logins, fingerprint(world.password), now)
         waits = journal.retry_at > ends or (self._truth is False and login > ends)
         return bool(journal.stood_down) or (waits and any(self._whys()))
 
@@ -225,7 +226,7 @@ class Invariants:
             return
         why = self._whys()
         told = self._truth is True or self._alert_since is not None
-        now = world.clock.now()
+        now = max(replica.clock.now() for replica in world.replicas)  # whose times the journal has
         under_way = journal.state is not State.IDLE and not journal.failures and now - journal.began_at < UNDER_WAY
         swept_soon = journal.state is State.IDLE and journal.owned and journal.sweep_at - now < SWEPT_SOON
         if told and (any(why) or under_way or swept_soon):

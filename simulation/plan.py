@@ -31,11 +31,13 @@ class Plan:
     it takes to see what another one wrote. consumers: how each reads the token: `env` (at the start of a pod that the
     monitor restarts), `mounted` (a file that the kubelet renews), `live` (through the API). elected: whether there is a
     Lease among the replicas. watched: whether Secrets may be watched. skews: how wrong the clock of each machine is.
-    active: for how long things happen; calm: for how long at most the world then has time to heal.
+    active: for how long things happen; calm: for how long at most the world then has time to heal. stretch: how much
+    more seldom everybody looks, for worlds of months: consumers and invariants, and jobs that have nothing to do.
     """
 
     by_password: bool = True
     interval: float = 15.0
+    account_interval: float = 300.0
     replicas: int = 1
     lags: tuple[float, ...] = (0.0,)
     expires_in: int | None = None

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from simulation.draw import draw
 from simulation.listening import deaf, hearing
 from simulation.plan import Plan
 from simulation.world import World
+
+DAY = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +28,14 @@ class Outcome:
     lines: tuple[str, ...] = ()
 
 
-def play(plan: Plan, seed: int = 0) -> World:
-    """One world to its end."""
+Prepare = Callable[[World], object]
+
+
+def play(plan: Plan, seed: int = 0, prepare: Prepare | None = None) -> World:
+    """One world to its end. prepare: what a scenario sets up beside the plan, such as `world.trace.when(...)`."""
     world = World(plan, seed)
+    if prepare is not None:
+        prepare(world)
     with hearing(world) as ear:
         world.play()
         ear.check()
@@ -49,4 +57,19 @@ def run(seed: int, plan: Plan | None = None) -> Outcome:
         seconds=time.process_time() - began,
         healed=world.healed_at is not None,
         lines=tuple(world.trace.lines) if world.violation else (),
+    )
+
+
+def months(days: float) -> Plan:
+    """A quiet world for so many days: weekly keys, monthly fire drills, and everybody looks more seldom."""
+    return Plan(
+        interval=60.0,
+        account_interval=3600.0,
+        elected=False,
+        expires_in=int(7 * DAY),
+        drill_every=30 * DAY,
+        grace=600.0,
+        consumers=("mounted",),
+        active=days * DAY,
+        stretch=40.0,
     )

@@ -115,18 +115,19 @@ class World:
         self.cluster.prepare()
         self.people.prepare()
         self.consumers.begin()
+        self.cluster.goes_on()
         for moment in self.plan.moments:
             self.outside(moment.at, self._happen, moment)
         for number, replica in enumerate(self.replicas):
             self.outside(0.5 * number, replica.start)
         while self.now < self.plan.active and self.violation is None:
-            await asyncio.sleep(LOOK)
+            await asyncio.sleep(LOOK * self.plan.stretch)
             self._look()
         self.calm_since = self.now
         self._calm_down()
         end = self.now + self.plan.calm
         while self.now < end and self.violation is None and self.healed_at is None:
-            await asyncio.sleep(LOOK)
+            await asyncio.sleep(LOOK * self.plan.stretch)
             self._look()
             if self.invariants.all_is_well():
                 self.healed_at = self.now
@@ -181,8 +182,10 @@ class World:
 
     # --- Argo CD -----------------------------------------------------------------------------------------------------------
 
-    def weather_at(self, side: Side, what: str) -> Spell | None:
+    def weather_at(self, side: Side, what: str, sender: str) -> Spell | None:
         """What befalls this request to Argo CD."""
+        if not what.startswith("GET"):
+            self.trace.tell(f"{sender} sends {what}")  # whoever listens may change the weather for this very request
         spell = self.weather.hit(side, self.now, what)
         if spell is not None:
             self.trace.tell(f"argocd {what} is hit by: {spell.kind}")
@@ -291,6 +294,7 @@ def settings_of(plan: Plan) -> Settings:
         expected_account=ACCOUNT,
         namespace=NAMESPACE,
         interval=plan.interval,
+        account_interval=plan.account_interval,
         rotation=rotation,
     )
     lease = LeaseSettings(enabled=plan.elected, namespace=NAMESPACE)
