@@ -6,6 +6,8 @@ import pytest
 import uvloop
 from bench.check.guard import LIMIT, Cost, measure
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def cost() -> Cost:

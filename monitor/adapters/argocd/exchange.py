@@ -1,6 +1,6 @@
 """One GET over one connection of aiohttp's pool: its connector and its parser, without its session between them.
 
-Three quarters of what a request costs in aiohttp is general: redirects, cookies, proxies, bodies, middlewares, none of
+Two thirds of what a request costs in aiohttp is general: redirects, cookies, proxies, bodies, middlewares, none of
 which a check has (docs/benchmark.md). What decides about safety stays aiohttp's: names, TLS, the pool and its bounds,
 and the parser with its limits. This module writes the request, waits for the answer, and gives the connection back.
 """
