@@ -107,6 +107,7 @@ class World:
 
     def bury(self) -> None:
         """Forgets the processes, once nobody listens any more: only now may their `finally` run."""
+        self.loop.set_exception_handler(lambda loop, context: None)
         for replica in self.replicas:
             replica.bury()
         self.loop.close()
@@ -163,7 +164,9 @@ class World:
     def _defect(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         del loop
         error = context.get("exception")
-        self.violate(f"an error that nobody caught: {context.get('message')}: {type(error).__name__} {error}")
+        task = context.get("task")
+        named = f" of task {task.get_name()}" if isinstance(task, asyncio.Task) else ""
+        self.violate(f"an error that nobody caught{named}: {context.get('message')}: {type(error).__name__} {error}")
 
     # --- time and chance ---------------------------------------------------------------------------------------------------
 
