@@ -51,8 +51,8 @@ def main(
             failed.append(outcome)
             click.echo(f"seed {outcome.seed}: {outcome.violation}")
             click.echo(f"  replay it: make simulate SEED={outcome.seed}" + (f' BUG="{bug}"' if bug else ""))
-        if done % 100 == 0 and sys.stderr.isatty():
-            click.echo(f"\r{done} of {seeds} seeds, {len(failed)} failed", nl=False, err=True)
+        if done % 500 == 0:
+            click.echo(f"{done} of {seeds} seeds in {time.monotonic() - began:.0f} s, {len(failed)} failed")
         if len(failed) >= stop_after:
             break
     took = time.monotonic() - began

@@ -14,12 +14,16 @@ from unittest import mock
 
 import structlog
 from monitor.adapters.argocd.keys import ArgoCDKeys
+from monitor.adapters.kubernetes import reflector
+from monitor.adapters.kubernetes.reflector import Reflector
 from monitor.adapters.kubernetes.secret_object import Present, SecretObject
+from monitor.core import policy, tracking
 from monitor.core.budget import LoginBudget, charge
 from monitor.core.classify import classify
 from monitor.core.effects import Access, Delete, Minted, Refused, Unknown
 from monitor.core.journal import Journal, State, dump
-from monitor.core.model import Verdict
+from monitor.core.model import Expectation, Observation, Verdict
+from monitor.core.policy import Why
 from monitor.core.rotation import access, machine, rest
 from monitor.core.rotation.situation import Act, Situation, Step
 from monitor.core.status import Kind, Status
@@ -155,7 +159,39 @@ def _http_200_is_valid(*given: Any) -> Verdict:
     return replace(verdict, status=Status.VALID) if verdict.status.kind is Kind.REFUSED else verdict
 
 
+def _by_our_clock(seen: Observation, expected: Expectation, now: float) -> Verdict:
+    verdict = classify(seen, expected, now)
+    ends = seen.claims.expires_at
+    return replace(verdict, status=Status.EXPIRED) if ends is not None and ends < now else verdict
+
+
+def _always_refused(why: Why) -> str | None:
+    refused = why.status is not None and why.status.kind is Kind.REFUSED
+    return "the token is refused" if refused and why.policy.by_password else None
+
+
 BUGS: dict[str, Bug] = {
+    "make keys for any cause": Bug(
+        "a disabled account gets new keys, too",
+        _all(
+            _set(
+                policy, "REASONS", tuple(_always_refused if each is policy.refused else each for each in policy.REASONS)
+            ),
+            _set(Situation, "mendable", property(lambda s: s.refused)),
+        ),
+        range(30, 60),
+    ),
+    "trust a silent watch": Bug(
+        "a watch that hears nothing is never given up",
+        _all(
+            _set(reflector, "SILENCE", 1e9), _set(Reflector, "in_touch", lambda self, now: self.synced_at is not None)
+        ),
+        range(50, 80),
+    ),
+    "look no more after an outage": Bug(
+        "a check that cannot tell is the last one", _set(tracking, "backed_off", lambda *given: given[1] + 1e6)
+    ),
+    "trust our own clock": Bug("a token ends when our clock says so", _set(checker, "classify", _by_our_clock)),
     "skip the journal": Bug("a key is made before the journal has its id", _set(Rotator, "_write", _write_late)),
     "drop the compare-and-swap": Bug(
         "Secrets are written whatever their version is",

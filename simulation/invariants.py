@@ -132,8 +132,14 @@ class Invariants:
 
     def _not_in_vain(self, what: str, sent: float) -> None:
         since = self._unmendable_since
+        if not self._shows_the_cause():
+            return
         if since is not None and sent - max(since, self._excused_until) > UNMENDABLE_KNOWN:
             self._world.violate(f"{what} though the account is disabled, gone or without the capability")
+
+    def _shows_the_cause(self) -> bool:
+        """Whether Argo CD says of the Secret's token what is wrong with its account: nothing else may be wrong with it."""
+        return self._token is not None and self._world.accepted_but_for_its_account(self._token)
 
     def consumer_refused(self, name: str, token: str) -> None:
         """A consumer was refused by Argo CD."""
@@ -228,7 +234,9 @@ class Invariants:
         told = self._truth is True or self._alert_since is not None
         now = max(replica.clock.now() for replica in world.replicas)  # whose times the journal has
         under_way = journal.state is not State.IDLE and not journal.failures and now - journal.began_at < UNDER_WAY
-        swept_soon = journal.state is State.IDLE and journal.owned and journal.sweep_at - now < SWEPT_SOON
+        # A clock that was put back makes that later: it is a time before which nothing is deleted.
+        put_back = max(0.0, *(-replica.clock.wrong_by for replica in world.replicas))
+        swept_soon = journal.state is State.IDLE and journal.owned and journal.sweep_at - now < SWEPT_SOON + put_back
         if told and (any(why) or under_way or swept_soon):
             world.trace.tell(f"not in order at the end, and waiting: {why}")
             return

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from monitor.config import address
@@ -30,7 +31,7 @@ from monitor.simulator.faults import Front
 from monitor.simulator.messages import Request, Response
 from monitor.simulator.rbac import Role
 from monitor.simulator.settings import Settings as ArgoCDSettings
-from monitor.simulator.state import ArgoCDState
+from monitor.simulator.state import BOTH, ArgoCDState
 from monitor.simulator.tokens import TokenRefusedError
 
 from simulation.argocd_way import Line
@@ -260,6 +261,15 @@ class World:
             self._truths.clear()
         self._truths[place] = (settings, accepted, ends)
         return accepted
+
+    def accepted_but_for_its_account(self, token: str) -> bool:
+        """Whether the token would be accepted if its account were there, enabled, and with both capabilities."""
+        settings = self.argocd.settings
+        mended = replace(settings.accounts[ACCOUNT], declared=True, enabled=True, capabilities=BOTH)
+        try:
+            return verify(self.argocd, settings.with_account(mended), token).name == ACCOUNT
+        except TokenRefusedError:
+            return False
 
     def everywhere(self, token: str | None) -> bool | None:
         """Whether every replica accepts the token; None where they are not of one mind."""
