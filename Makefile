@@ -12,9 +12,10 @@ BENCH_STAMP := $(VENV)/.set-up-bench
 PACKAGES := prometheus prometheus-alertmanager chromium
 ARGS ?=
 MINUTES ?= 60
+KILLS ?= 50
 TESTS ?= tests
 
-.PHONY: help setup packages tools demo test quick fuzz audit lint types layers simulate bench bench-short soak docs chart screenshots lock clean
+.PHONY: help setup packages tools demo test quick fuzz audit lint types layers simulate bench bench-short kills soak docs chart screenshots lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -70,6 +71,9 @@ bench: $(BENCH_STAMP) ## Measure what the product costs: table, and JSON in buil
 
 bench-short: ## The same in a minute a bench, less exact
 	@$(MAKE) --no-print-directory bench ARGS="--short $(ARGS)"
+
+kills: setup ## SIGKILL the real process over and over, at any moment: no key is lost (KILLS=50)
+	KILLS=$(KILLS) $(BIN)/pytest -q tests/faults/test_kills.py
 
 soak: $(BENCH_STAMP) ## The real service among all that befalls it, for long: memory and files stay flat (MINUTES=60)
 	@$(BIN)/python -m bench.soak --minutes $(MINUTES)

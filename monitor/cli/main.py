@@ -6,7 +6,9 @@ error that is not a verdict ends with 3 (design.md, "CLI").
 
 from __future__ import annotations
 
+import errno
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from io import StringIO
@@ -85,7 +87,25 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return EXIT_ERROR
+    except Exception as error:  # noqa: BLE001 - Python would end with 1, which says "accepted, but needs a person"
+        return _failed(error)
     return result if isinstance(result, int) else 0
+
+
+def _failed(error: Exception) -> int:
+    """Says what nobody expected; without anything that would need one more file or much memory."""
+    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+        sys.stderr.write(
+            f"Error: {error.strerror}. Raise the limit of open files (ulimit -n, LimitNOFILE= of systemd, --ulimit"
+            " nofile= of a container).\n"
+        )
+    elif isinstance(error, MemoryError):
+        sys.stderr.write("Error: out of memory. Give the process more of it.\n")
+    else:
+        from monitor.adapters.logs import redact  # not at every start
+
+        sys.stderr.write(redact(traceback.format_exc()))
+    return EXIT_ERROR
 
 
 if __name__ == "__main__":

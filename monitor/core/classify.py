@@ -59,6 +59,7 @@ FAULT_STATUS: dict[FaultKind, tuple[Status, str]] = {
         Status.UNREACHABLE,
         "the address leads to the machine itself or to the metadata service of a cloud, where no token is sent",
     ),
+    FaultKind.OUT_OF_FILES: (Status.UNREACHABLE, "the monitor may open no more files, and a connection is one"),
     FaultKind.NETWORK: (Status.UNREACHABLE, "the network failed"),
     FaultKind.TLS_EXPIRED: (Status.TLS_ERROR, "the server's certificate has expired"),
     FaultKind.TLS_NOT_YET_VALID: (Status.TLS_ERROR, "the server's certificate is not valid yet"),

@@ -65,6 +65,7 @@ class FaultKind(enum.StrEnum):
     RESET = "reset"
     NO_ROUTE = "no_route"
     FORBIDDEN_ADDRESS = "forbidden_address"
+    OUT_OF_FILES = "out_of_files"
     NETWORK = "network"
     TLS_EXPIRED = "tls_expired"
     TLS_NOT_YET_VALID = "tls_not_yet_valid"

@@ -99,6 +99,7 @@ FAULT_REMEDIES: dict[FaultKind, str] = {
     FaultKind.RESET: "Check that the port speaks what the address says (http or https), and the log of argocd-server.",
     FaultKind.NO_ROUTE: "Check routes, firewalls and network policies between the monitor and argocd-server.",
     FaultKind.FORBIDDEN_ADDRESS: "Look at what the host name resolves to where the monitor runs, and who may change it; give argocd-server's own address.",
+    FaultKind.OUT_OF_FILES: "Raise the limit of open files of the monitor: LimitNOFILE= of systemd, --ulimit nofile= of a container, `ulimit -n`.",
     FaultKind.TLS_EXPIRED: "Renew the certificate of argocd-server (Secret argocd-server-tls), or of the proxy before it.",
     FaultKind.TLS_NOT_YET_VALID: "Set the clocks right: the certificate of argocd-server is dated in the future.",
     FaultKind.TLS_UNKNOWN_CA: "Give the CA that signed the certificate of argocd-server in `tls.caFile` (check: `--ca-file`).",

@@ -8,6 +8,7 @@ the event loop's own clock compares the two, and plans everything anew after a j
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -35,6 +36,16 @@ HEARTBEAT = 2.0
 JUMP = 1.0
 
 
+class _NotTheEnd(logging.Filter):
+    """APScheduler calls a job that is cancelled before it began a failure of that job; jobs are cancelled at the end only."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
+
+
+_NOT_THE_END = _NotTheEnd()  # once: a filter that is there already is not added again
+
+
 class Ticker:
     """Runs `dispatch` when `next_due` (monotonic seconds, or None) says so."""
 
@@ -55,6 +66,7 @@ class Ticker:
 
     def start(self) -> None:
         """Begins to tick."""
+        logging.getLogger("apscheduler.executors.default").addFilter(_NOT_THE_END)
         self._scheduler.add_job(
             partial(self._run_job, self._run),
             "interval",

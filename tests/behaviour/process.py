@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,12 @@ class Monitor:
         return self._log.read_text()
 
     @property
+    def url(self) -> str:
+        """Where its pages are."""
+        lines = (json.loads(line) for line in self.log.splitlines() if '"monitoring"' in line)
+        return str(next(lines)["http"])
+
+    @property
     def running(self) -> bool:
         return self._process.returncode is None
 
@@ -49,13 +56,23 @@ class Monitor:
 
 
 @asynccontextmanager
-async def monitor(configuration: Mapping[str, Any], folder: Path, name: str = "monitor") -> AsyncIterator[Monitor]:
-    """The process, once it monitors; killed at the end where it still runs."""
+async def monitor(
+    configuration: Mapping[str, Any], folder: Path, name: str = "monitor", before: Sequence[str] = ()
+) -> AsyncIterator[Monitor]:
+    """The process, once it monitors; killed at the end where it still runs. before: a command that becomes it."""
     file, log = folder / f"{name}.yaml", folder / f"{name}.log"
     file.write_text(yaml.safe_dump(dict(configuration)))
     with log.open("wb") as errors:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "monitor", "run", "--config", str(file), stderr=errors, env=environment()
+            *before,
+            sys.executable,
+            "-m",
+            "monitor",
+            "run",
+            "--config",
+            str(file),
+            stderr=errors,
+            env=environment(),
         )
     started = Monitor(process, log)
     try:

@@ -179,3 +179,17 @@ async def test_a_job_that_runs_at_the_end_is_cancelled_without_a_word(caplog: py
         await asyncio.wait_for(ended.wait(), fairly(2.0))
         await asyncio.sleep(0)
     assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+async def test_a_job_that_is_cancelled_before_it_began_is_no_failure_either(caplog: pytest.LogCaptureFixture) -> None:
+    clock = Clock()
+    work = Work(clock)
+    ticking = Ticker(clock, work.next_due, work.dispatch)
+    ticking.start()
+    work.due = clock.monotonic()
+    ticking.wake()
+    ticking.stop()  # which APScheduler does a moment later
+    ticking._scheduler._process_jobs()
+    await asyncio.sleep(0.02)
+    assert work.done == []
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []

@@ -20,7 +20,7 @@ from yarl import URL
 
 from monitor.adapters.argocd.connections import Connections, UnaskedBytesError, note_reuse, was_reused
 from monitor.adapters.argocd.exchange import Destination, bounded, exchange, head_of
-from monitor.adapters.argocd.faults import to_fault
+from monitor.adapters.argocd.faults import OUT_OF_FILES, to_fault
 from monitor.adapters.argocd.tls import TlsContexts, Trust
 from monitor.core.model import Answer, Fault, FaultKind, Reply
 from monitor.core.questions import Question, Topic
@@ -109,6 +109,8 @@ class ArgoCDClient:
         try:
             context = self._contexts.get(self._endpoint.trust) if self._tls else False
         except (OSError, SSLError) as error:
+            if error.errno in OUT_OF_FILES:
+                raise
             return Fault(FaultKind.TLS_OTHER, f"the CA or client certificate cannot be used: {type(error).__name__}")
         if context is not self._destination.ssl:
             self._destination = Destination(self._userinfo, context, self._endpoint.server_name)

@@ -37,6 +37,7 @@ _NOT_TLS = (
     "PACKET_LENGTH_TOO_LONG",
 )
 _NO_ROUTE = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN})
+OUT_OF_FILES = frozenset({errno.EMFILE, errno.ENFILE})
 _RESET = frozenset({errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED, errno.ESHUTDOWN})
 
 
@@ -96,6 +97,8 @@ def _os_fault(error: OSError) -> Fault:
         return Fault(FaultKind.RESET)
     if error.errno in _NO_ROUTE:
         return Fault(FaultKind.NO_ROUTE, _words(error))
+    if error.errno in OUT_OF_FILES:
+        return Fault(FaultKind.OUT_OF_FILES, _words(error))
     if error.errno == errno.ETIMEDOUT:
         return Fault(FaultKind.TIMEOUT)
     return Fault(FaultKind.NETWORK, _words(error))

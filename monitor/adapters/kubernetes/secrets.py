@@ -66,6 +66,8 @@ class KubernetesSecretSource:
         self._key = key
         self._last: Secret | None = None
         self._lost_at: float | None = None
+        # The last question to the API was not answered: its connection may be half open, and so may that of the watch.
+        self._unanswered = False
         # What was made of the data that the watch showed last: it stays the same object while nothing changed.
         self._shown: tuple[SecretData, Credential] | None = None
 
@@ -75,11 +77,15 @@ class KubernetesSecretSource:
         return f"Secret {self._place}, key {self._key}"
 
     async def read(self, *, ask: bool = False) -> Credential:
-        """The present value. ask: of the API itself, also where the watch knows it (it may be 90 s behind, at worst)."""
-        seen = None if ask else self._reader.look(self._namespace, self._name)
+        """The present value. ask: of the API itself, also where the watch knows it (it may be 90 s behind, at worst).
+
+        What the API did not answer is asked again the next time: the watch may hear as little of it.
+        """
+        seen = None if ask or self._unanswered else self._reader.look(self._namespace, self._name)
         if seen is not None:
             return self._of_watched(seen.data) if seen.data is not None else self._missing()
         answer = await self._reader.read(self._namespace, self._name)
+        self._unanswered = isinstance(answer, NoAnswer)
         if isinstance(answer, NoAnswer):
             return self._lost(answer.why)
         if answer.status == 404:
