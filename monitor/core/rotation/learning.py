@@ -42,6 +42,11 @@ from monitor.core.rotation.limits import (
 from monitor.core.text import printable
 
 CHECK_PASSWORD = "check the password; it is tried again when it changes, or in an hour"  # noqa: S105 - for people
+# What Argo CD says of the right password (recording login): the account is what is wrong.
+ACCOUNT_REMEDIES = {
+    "is disabled": 'set `accounts.NAME.enabled: "true"` in ConfigMap argocd-cm; the login is tried again in an hour',
+    "login capability": "add `login` to `accounts.NAME` in ConfigMap argocd-cm; the login is tried again in an hour",
+}
 NO_API_KEYS = "apiKey capability"
 
 
@@ -120,7 +125,8 @@ def _learn_failure(journal: Journal, effect: Effect, outcome: Refused | Unknown,
 
 def _with_remedy(outcome: Refused | Unknown) -> str:
     if isinstance(outcome, Refused) and outcome.login:
-        return printable(f"{printable(outcome.why, MAX_TEXT - 100)}: {CHECK_PASSWORD}", MAX_TEXT)
+        told = (remedy for words, remedy in ACCOUNT_REMEDIES.items() if words in outcome.why)
+        return printable(f"{printable(outcome.why, MAX_TEXT - 120)}: {next(told, CHECK_PASSWORD)}", MAX_TEXT)
     if NO_API_KEYS in outcome.why:
         remedy = "add `accounts.NAME: apiKey, login` for it to ConfigMap argocd-cm"
         return printable(f"{printable(outcome.why, MAX_TEXT - 100)}: {remedy}", MAX_TEXT)
