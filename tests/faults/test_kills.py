@@ -13,9 +13,11 @@ import time
 from pathlib import Path
 
 import pytest
+from monitor.adapters.clock import SystemClock
+from monitor.config.load import settings_of
 
 from tests.behaviour.process import monitor
-from tests.behaviour.service import ACCOUNT, PASSWORD, TARGET, Outside, until
+from tests.behaviour.service import ACCOUNT, PASSWORD, TARGET, Outside, service, until
 from tests.faults.real import in_files, key_in, live
 
 LOGIN = "/api/v1/session"
@@ -37,8 +39,16 @@ def owned(journal: Path) -> set[str]:
     return set(json.loads(journal.read_text())["owned"]) if journal.exists() else set()
 
 
+def state_of(journal: Path) -> dict[str, object]:
+    """What the journal holds, without the pending token."""
+    values = json.loads(journal.read_text()) if journal.exists() else {}
+    return {name: value for name, value in values.items() if value and name != "token"}
+
+
 @pytest.mark.slow
-async def test_killed_at_any_moment_again_and_again_it_loses_no_key_and_ends_in_order(world: Outside) -> None:
+async def test_killed_at_any_moment_again_and_again_it_loses_no_key_and_ends_in_order(
+    world: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
     chance = random.Random(9)
     token, journal = world.folder / "token", world.folder / f"token-monitor-journal-{TARGET}"
     configuration = in_files(world, world.folder, PASSWORD, interval="1s")
@@ -53,7 +63,15 @@ async def test_killed_at_any_moment_again_and_again_it_loses_no_key_and_ends_in_
         assert ours <= owned(journal), "a key that the journal does not know would be lost"
         assert key_in(token) in live(world), "the file holds a key that works"
     async with monitor(configuration, world.folder, "last"):
-        await until(lambda: {key for key in live(world) if key.startswith("tm-")} == {key_in(token)}, 30.0)
+        await until(lambda: (key_in(token) or "").startswith("tm-"), 30.0, lambda: state_of(journal))
+    # Two hours later whatever may still have been on its way, or in somebody's hands, is swept.
+    monkeypatch.setattr(SystemClock, "now", lambda self: time.time() + 7200.0)
+    async with service(settings_of(configuration)):
+        await until(
+            lambda: {key for key in live(world) if key.startswith("tm-")} == {key_in(token)},
+            30.0,
+            lambda: (state_of(journal), live(world), key_in(token)),
+        )
         await until(lambda: json.loads(journal.read_text())["state"] == "idle", 30.0)
     by_hand = {key_id for key_id in live(world) if not key_id.startswith("tm-")}
     assert by_hand == {f"by-hand-{number}" for number in range(0, KILLS, 2)}, "nobody else's key was deleted"
