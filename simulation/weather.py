@@ -60,6 +60,7 @@ BY_A_PROXY = {
 # To Argo CD these befall connections that are being made, whatever is to be asked on them; the others, requests.
 AT_THE_DOOR = frozenset({Kind.REFUSED, Kind.DNS})
 CONNECT = "connect"
+WRITES = ("POST ", "DELETE ", "create ", "update ", "patch ", "delete ")
 _STATUS = {Kind.UNAVAILABLE: 503, Kind.SERVER_ERROR: 500, Kind.ERROR_AFTER: 500, Kind.THROTTLED: 429}
 
 
@@ -75,6 +76,11 @@ class Spell:
     match: str = "*"
     times: int | None = None
     seconds: float = 0.0
+
+    @property
+    def hinders_reading(self) -> bool:
+        """Whether it befalls more than writes."""
+        return self.kind in AT_THE_DOOR or not self.match.startswith(WRITES)
 
     def befalls(self, now: float, what: str, rolled: random.Random) -> bool:
         """Whether this request is hit. Counts."""
@@ -108,8 +114,11 @@ class Weather:
         self.spells.clear()
 
     def fair(self, side: Side, now: float) -> bool:
-        """Whether nothing is wrong on that side."""
-        return not any(spell.side is side and spell.begin <= now < spell.end for spell in self.spells)
+        """Whether nothing is in the way of those who only read on that side."""
+        return not any(
+            spell.side is side and spell.begin <= now < spell.end and spell.times != 0 and spell.hinders_reading
+            for spell in self.spells
+        )
 
     def hit(self, side: Side, now: float, what: str) -> Spell | None:
         """What befalls this request: the first spell that does."""
