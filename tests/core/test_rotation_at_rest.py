@@ -12,10 +12,12 @@ from monitor.core.effects import (
     Delete,
     ListKeys,
     Mint,
+    Refused,
 )
 from monitor.core.journal import Journal, Purpose, State, Tombstone
 from monitor.core.model import Key
 from monitor.core.rotation.endings import pause_after
+from monitor.core.rotation.learning import learn
 from monitor.core.rotation.limits import (
     FIRST_PAUSE,
     MAX_VANISHED,
@@ -361,3 +363,13 @@ def test_keys_of_ours_that_are_gone_hold_up_no_new_one_though_nothing_may_be_del
     assert len(gone.journal.owned) < 3
     kept = replace(listing, keys=tuple(Key(id_) for id_ in full.owned))
     assert isinstance(wait(kept), Wait)
+
+
+def test_a_list_that_fails_where_three_keys_may_be_alive_is_not_asked_for_again_at_once() -> None:
+    full = at_rest(owned=(OLD, "tm-1", "tm-2"))
+    needed = situation(full, Status.REVOKED, password=PASSWORD)
+    step = act(needed)
+    assert isinstance(step.effect, ListKeys)
+    failed = learn(step.journal, step.effect, Refused("no connection"), NOW, PASSWORD)
+    assert wait(situation(failed, Status.REVOKED, password=PASSWORD)).until >= NOW + FIRST_PAUSE
+    assert isinstance(act(situation(failed, Status.REVOKED, password=PASSWORD, now=NOW + 400)).effect, ListKeys)

@@ -32,6 +32,7 @@ from monitor.core.rotation.limits import (
     CONSUMERS_LOOK,
     FIRST_PAUSE,
     IN_BETWEEN,
+    MAX_LIVE_KEYS,
     MAX_NAME,
     MAX_NAMED,
     MAX_TEXT,
@@ -115,8 +116,11 @@ def _learn_failure(journal: Journal, effect: Effect, outcome: Refused | Unknown,
         case LookAtConsumers(), _:
             return replace(journal, error=why, attempts=journal.attempts + 1, retry_at=now + CONSUMERS_LOOK)
         case ((Delete() | ListKeys()), _) if journal.state is State.IDLE:
-            # Sweeping waits by itself: a key that cannot be deleted holds up no rotation.
-            return replace(journal, error=why, sweep_at=now + SWEEP_EVERY)
+            # Sweeping waits by itself: a key that cannot be deleted holds up no rotation. Where none can begin before the
+            # list is known, it is asked for again after a pause.
+            full = isinstance(effect, ListKeys) and len(journal.owned) >= MAX_LIVE_KEYS
+            retry_at = max(journal.retry_at, now + FIRST_PAUSE) if full else journal.retry_at
+            return replace(journal, error=why, sweep_at=now + SWEEP_EVERY, retry_at=retry_at)
         case ListKeys(), _:
             return replace(journal, error=why, retry_at=now + pause_after(journal.failures + 1))
         case _:

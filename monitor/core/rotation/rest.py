@@ -108,7 +108,7 @@ def _begin(s: Situation, purpose: Purpose, reason: str) -> Step:
         return Wait(s.now + SWEEP_EVERY, s.unrenewable or "whose key it is cannot be told: set `auth.username`")
     if len(s.journal.owned) >= MAX_LIVE_KEYS:
         full = f"{MAX_LIVE_KEYS} keys of ours may be alive: those that nobody uses are deleted before one is made"
-        may_list = s.keys is None and (s.now >= s.journal.sweep_at or s.mendable)
+        may_list = s.keys is None and (s.now >= s.journal.sweep_at or (s.mendable and s.now >= s.journal.retry_at))
         return list_or_wait(s, full) if may_list else Wait(s.now + FIRST_PAUSE, full)
     reverts, undone = (0, False) if s.demanded else (recent_reverts(s.journal, s.now), _undone(s))
     if reverts + undone >= MAX_REVERTS:
