@@ -46,6 +46,7 @@ class World:
         self._servers: dict[str, AsyncExitStack] = {}
         self._generation = 0
         self._certificates = trustme.CA()
+        self._certificates.cert_pem.write_to_path(folder / "ca.pem")
         for account in (IN_SECRET, IN_FILE, PLAIN):
             self.argocd.create_account(account, password=f"the first password of {account}", role=Role.READONLY)
             self.tell_password(account, f"the first password of {account}")
@@ -139,7 +140,6 @@ class World:
 
     def configuration(self, others: int = OTHERS) -> dict[str, Any]:
         """What the monitor is to do, with so many more targets in token mode."""
-        (self.folder / "ca.pem").write_bytes(self._certificates.cert_pem.bytes())
         config = kubernetes_app.write_kubeconfig(
             self.folder / "kubeconfig", self.cluster_url, BEARER, namespace=NAMESPACE
         )
