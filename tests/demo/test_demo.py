@@ -32,6 +32,7 @@ async def test_it_ends_with_0_and_says_the_counts() -> None:
     assert "Every event was told rightly." in out
     assert "✗" not in out
     assert errors == ""
+    assert not re.search(r"eyJ[\w-]{8,}\.|the (first|second|third) password", out), "a credential is on the screen"
     for title in (*(scene.title for scene in STORY), *(event.title for event in EVENTS)):
         assert f"• {title}\n" in out
     counts = re.findall(r"consumer +(\d+) calls, (\d+) failed", out)
