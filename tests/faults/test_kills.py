@@ -22,7 +22,7 @@ from tests.faults.real import in_files, key_in, live
 
 LOGIN = "/api/v1/session"
 # `make kills` has more of them.
-KILLS = int(os.environ.get("KILLS", "10"))
+KILLS = int(os.environ.get("KILLS", "6"))
 
 
 def ending_key(world: Outside, name: str) -> str:
@@ -86,7 +86,7 @@ async def test_killed_again_and_again_with_a_wrong_password_it_tries_once(world:
     configuration = in_files(world, world.folder, "a wrong password")
     logins = counted_logins(world)
     chance = random.Random(3)
-    for number in range(max(4, KILLS // 4)):
+    for number in range(max(3, KILLS // 4)):
         async with monitor(configuration, world.folder, f"run-{number}") as process:
             await asyncio.sleep(chance.random() * 1.5)
             await process.kill()
