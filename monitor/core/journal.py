@@ -22,6 +22,8 @@ MAX_OWNED = 50
 MAX_NUMBER = 1e12
 # The longest back-off, and what the clocks of two replicas may differ without anybody being wrong.
 LONGEST_WAIT = 6 * 3600.0
+# The longest pause where no attempt has failed, and between two tries of one step.
+LONGEST_STEP = 120.0
 # What the configuration allows for `grace` and `longestWait`.
 LONGEST_GRACE = 30 * 86_400.0
 CLOCKS_DIFFER = 60.0
@@ -158,7 +160,11 @@ class Journal:
         return key_id in ids or any(stone.id == key_id for stone in self.tombstones)
 
     def after_a_clock_jump(self, now: float) -> Journal:
-        """With no time in the future: the clock was put back, and nothing may wait for a time that was wrong."""
+        """With no time in the future: the clock was put back, and nothing may wait for a time that was wrong.
+
+        A pause is never longer from now on than it was from the entry into its state.
+        """
+        pause = min(max(0.0, self.retry_at - self.entered_at), self._longest_pause())
         return replace(
             self,
             began_at=min(self.began_at, now),
@@ -167,7 +173,7 @@ class Journal:
             verified_at=self.verified_at if self.verified_at <= now else 0.0,
             told_at=min(self.told_at, now),
             sweep_at=min(self.sweep_at, now + LONGEST_GRACE),
-            retry_at=min(self.retry_at, now + LONGEST_WAIT),
+            retry_at=min(self.retry_at, now + pause),
             reverted_at=min(self.reverted_at, now),
             overtaken_at=min(self.overtaken_at, now),
             rotated_at=_not_after(self.rotated_at, now),
@@ -192,10 +198,16 @@ class Journal:
     def is_ahead_of(self, now: float) -> bool:
         """Whether a time in it is further in the future than clocks of two replicas differ."""
         moments = [self.began_at, self.entered_at, self.published_at, self.verified_at, self.told_at]
-        moments += [self.sweep_at - LONGEST_GRACE, self.retry_at - LONGEST_WAIT, self.reverted_at, self.overtaken_at]
+        moments += [self.sweep_at - LONGEST_GRACE, self.retry_at - self._longest_pause()]
+        moments += [self.reverted_at, self.overtaken_at]
         moments += [self.rotated_at or 0.0, self.drilled_at or 0.0]
         moments += [*(stone.since for stone in self.tombstones), *self.logins.failures, self.logins.refused_at]
         return max(moments) > now + CLOCKS_DIFFER
+
+    def _longest_pause(self) -> float:
+        """How far ahead `retry_at` may be: hours only between rotations that failed, or while the list is not told."""
+        backs_off = self.failures and self.state in (State.IDLE, State.INTENT)
+        return LONGEST_WAIT if backs_off else LONGEST_STEP
 
 
 def _not_after(moment: float | None, now: float) -> float | None:

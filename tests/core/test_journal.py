@@ -278,5 +278,26 @@ def test_a_clock_that_is_put_forward_ends_nothing_that_protects_anybody() -> Non
     )
 
 
+@pytest.mark.parametrize("failures", [0, 3])
+@pytest.mark.parametrize("state", [state for state in State if state not in (State.IDLE, State.INTENT)])
+def test_a_clock_that_was_put_back_makes_no_step_wait_for_as_long_as_it_was_wrong(state: State, failures: int) -> None:
+    """The state may be so old that the next try alone shows that the clock was put back."""
+    for since in (NOW - 10.0, NOW - DAY):
+        journal = Journal(state=state, failures=failures, entered_at=since, retry_at=NOW + 30.0)
+        now = NOW - 3600.0
+        assert journal.is_ahead_of(now)
+        assert journal.after_a_clock_jump(now).retry_at <= now + 120.0
+
+
+def test_a_clock_that_was_put_back_makes_a_pause_after_a_failure_no_longer_than_it_was() -> None:
+    failed = Journal(failures=2, entered_at=NOW, retry_at=NOW + 120.0)
+    now = NOW - 3600.0
+    assert failed.after_a_clock_jump(now).retry_at == now + 120.0
+    busy = Journal(entered_at=NOW - DAY, retry_at=NOW + 60.0)
+    assert busy.is_ahead_of(now)
+    assert busy.after_a_clock_jump(now).retry_at <= now + 120.0
+    assert not replace(failed, failures=20, entered_at=NOW - DAY, retry_at=NOW + 6 * 3600.0).is_ahead_of(NOW)
+
+
 def test_a_key_that_is_spared_for_as_long_as_the_configuration_allows_is_no_clock_that_jumped() -> None:
     assert not replace(FULL, sweep_at=NOW + 30 * DAY).is_ahead_of(NOW)

@@ -400,6 +400,16 @@ def test_a_clock_that_was_put_back_is_taken_in_first(state: State) -> None:
     assert not isinstance(decide(situation(step.journal, now=NOW - DAY)), Act) or step.journal.entered_at <= NOW
 
 
+@pytest.mark.parametrize("since", [NOW - 10.0, NOW - DAY])
+def test_a_clock_that_was_put_back_lets_no_old_key_wait_for_the_next_look_at_consumers(since: float) -> None:
+    policy = replace(WATCHED, grace=30 * 86_400.0)
+    looked = under_way(State.GRACE, since, retry_at=NOW + 30.0)
+    put_back = situation(looked, policy=policy, now=NOW - 3600.0)
+    mended = act(put_back).journal
+    later = replace(put_back, journal=mended, now=NOW - 3600.0 + 120.0)
+    assert isinstance(effect(later), LookAtConsumers)
+
+
 @pytest.mark.parametrize("state", State)
 def test_a_clock_that_was_put_forward_is_taken_in_first(state: State) -> None:
     journal = under_way(state) if state is not State.IDLE else at_rest(entered_at=NOW)

@@ -25,7 +25,7 @@ from monitor.core.effects import (
     RestartConsumers,
     Unknown,
 )
-from monitor.core.journal import Journal, State, Tombstone
+from monitor.core.journal import CLOCKS_DIFFER, Journal, State, Tombstone
 from monitor.core.model import Key
 from monitor.core.rotation.learning import learn
 from monitor.core.rotation.limits import (
@@ -258,6 +258,32 @@ def test_what_a_login_costs(
     journal = under_way(State.INTENT, logins=CHARGED)
     after = learned(journal, mint(Access.LOGIN), outcome, logged_in=logged_in)
     assert (after.logins.failures, after.logins.refused) == (failures, refused)
+
+
+@pytest.mark.parametrize("outcome", [Unknown("no answer"), Refused("no"), Refused("busy", busy=True)], ids=str)
+@pytest.mark.parametrize(
+    ("state", "tried"),
+    [
+        (state, tried)
+        for state in State
+        for tried in (
+            Delete("ci", NEW, Access.LIVE_KEY),
+            Mint("ci", NEW, None, Access.LIVE_KEY),
+            Prove(NEW_TOKEN),
+            Publish(NEW_TOKEN, "7"),
+            RestartConsumers(NEW),
+            LookAtConsumers(NEW, NOW, decides=True),
+            LIST,
+        )
+        if tried != LIST or state in (State.IDLE, State.INTENT)  # only these ask for the list
+    ],
+    ids=lambda part: part.value if isinstance(part, State) else type(part).__name__,
+)
+def test_no_pause_is_taken_for_a_clock_that_was_put_back(state: State, tried: Effect, outcome: Outcome) -> None:
+    for count in range(20):
+        journal = under_way(state, attempts=count, failures=count)
+        # The clock of another replica is behind by as much as clocks may differ.
+        assert not learned(journal, tried, outcome).is_ahead_of(NOW - CLOCKS_DIFFER)
 
 
 def test_a_live_key_touches_no_budget() -> None:
