@@ -156,7 +156,7 @@ class ConsumerWorkloads(Protocol):
     """The workloads that use the token."""
 
     async def restart(self, key_id: str) -> Done | Refused | Unknown:
-        """Annotates their pod templates with the key's id; the same id again restarts nobody."""
+        """Annotates their pod templates with `key_id` (`Journal.mark`); the same one again restarts nobody."""
         ...
 
     async def look(self, key_id: str, since: float) -> Consumers | Unknown:

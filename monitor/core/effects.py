@@ -63,19 +63,19 @@ class Publish:
 
 @dataclass(frozen=True, slots=True)
 class RestartConsumers:
-    """Annotate the pod templates of the consumers with the key's id; the same id again changes nothing."""
+    """Annotate the pod templates of the consumers with the journal's mark; the same one again changes nothing."""
 
-    key_id: str
+    mark: str
 
 
 @dataclass(frozen=True, slots=True)
 class LookAtConsumers:
-    """See which pods still run with an older key than `key_id`, published at `since`.
+    """See which pods still run with an older key than the one of `mark`, published at `since`.
 
     decides: whether the old key goes when none does; else it is only to be known.
     """
 
-    key_id: str
+    mark: str
     since: float
     decides: bool
 

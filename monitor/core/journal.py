@@ -65,7 +65,7 @@ class Journal:
     key_id, token: the new key and, once minted, its token. account: whose key it is.
     old_id: the key that the Secret held when it began, of old_account; old_live: whether Argo CD accepted it then.
     began_at, entered_at, published_at: the rotation, its present state, the last write of the Secret.
-    verified_at: when a token was last proven. attempts: within this state.
+    verified_at: when a token was last proven. attempts: within this state. undone: writes of the Secret that were undone.
     not_restarted: why consumers could not be restarted. old_consumers: who still ran with the old key when they were
     last looked at, bounded; told_at: when it was told of them that the old key waits for them.
 
@@ -98,6 +98,7 @@ class Journal:
     published_at: float = 0.0
     verified_at: float = 0.0
     attempts: int = 0
+    undone: int = 0
     not_restarted: str = ""
     old_consumers: tuple[str, ...] = ()
     told_at: float = 0.0
@@ -130,12 +131,20 @@ class Journal:
     def at_rest(self, now: float, **changes: Any) -> Journal:
         """Back to idle: nothing pending any more."""
         pending = {"key_id": None, "token": None, "old_id": None, "old_account": None, "old_live": False}
-        consumers = {"not_restarted": "", "old_consumers": (), "told_at": 0.0}
+        consumers = {"not_restarted": "", "old_consumers": (), "told_at": 0.0, "undone": 0}
         return self.entering(State.IDLE, now, **{**pending, **consumers, **changes})
 
     def cleared(self) -> Journal:
         """Without failures: all is in order."""
         return replace(self, error="", failures=0, retry_at=0.0)
+
+    @property
+    def mark(self) -> str | None:
+        """What tells pods that were made after the last write of the Secret from older ones, also after a crash.
+
+        Another one for each write that was undone: pods that were made in between have the new key's id, and the old key.
+        """
+        return f"{self.key_id}.{self.undone}" if self.key_id and self.undone else self.key_id
 
     def owning(self, key_id: str) -> Journal:
         """With `key_id` among the keys of ours."""

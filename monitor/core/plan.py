@@ -117,8 +117,8 @@ def _words(effect: Effect) -> str:
             return "prove the token: accepted as the right account on fresh connections, the control refused"
         case Publish():
             return "write the new token into the Secret (compare-and-swap), and read it back"
-        case RestartConsumers(key_id):
-            return f"restart the consumers that read the token only at start (annotation {key_id})"
+        case RestartConsumers(mark):
+            return f"restart the consumers that read the token only at start (annotation {mark})"
         case LookAtConsumers(_, _, decides):
             return "see that the consumers' pods run with the new key" if decides else "see who runs with the old key"
 

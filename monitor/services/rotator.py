@@ -389,10 +389,10 @@ class Rotator:
                 return await self._proof.of(token, gathered.stored.token, accepted=gathered.situation.accepted)
             case Publish(token, version):
                 return await self._store.write(token, version)
-            case RestartConsumers(key_id):
-                return await self._consumers.restart(key_id) if self._consumers else Done()
-            case LookAtConsumers(key_id, since):
-                return await self._consumers.look(key_id, since) if self._consumers else Unknown("nobody to look at")
+            case RestartConsumers(mark):
+                return await self._consumers.restart(mark) if self._consumers else Done()
+            case LookAtConsumers(mark, since):
+                return await self._consumers.look(mark, since) if self._consumers else Unknown("nobody to look at")
             case Delete(_, key_id):
                 # The last moment to see that somebody has put this very key back into the Secret.
                 seen = _trimmed(await self._store.read())

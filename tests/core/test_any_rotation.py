@@ -77,6 +77,7 @@ journals = st.builds(
     published_at=moments,
     verified_at=moments,
     attempts=st.integers(0, 7),
+    undone=st.integers(0, 2),
     not_restarted=st.sampled_from(["", "no"]),
     old_consumers=st.lists(st.text(max_size=5), max_size=2).map(tuple),
     told_at=moments,

@@ -43,6 +43,7 @@ FULL = Journal(
     published_at=NOW - 40,
     verified_at=NOW - 50,
     attempts=2,
+    undone=1,
     not_restarted="not permitted",
     old_consumers=("deployment/a (pod a-1)",),
     told_at=NOW - 5,

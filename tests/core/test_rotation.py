@@ -326,6 +326,20 @@ def test_a_write_that_was_undone_is_made_once_more(state: State) -> None:
 
 
 @pytest.mark.parametrize("state", AFTER_PUBLISHING)
+def test_pods_that_were_made_while_a_write_was_undone_are_restarted_waited_for_and_told_of_anew(state: State) -> None:
+    undone = situation(under_way(state, told_at=NOW - 60), policy=RESTARTED, token=OLD_TOKEN, token_id=OLD)
+    journal = act(undone).journal
+    assert journal.told_at == 0.0
+    again = situation(replace(journal, state=State.ADOPTED, error=""), policy=RESTARTED)
+    restart = act(again)
+    assert restart.effect == RestartConsumers(f"{NEW}.1"), "they have the new key's id, and started with the old key"
+    assert effect(replace(again, journal=restart.journal)) == restart.effect, "a crash restarts nobody a third time"
+    seen = effect(situation(replace(journal, state=State.GRACE, error="", published_at=NOW), policy=WATCHED))
+    assert seen == LookAtConsumers(f"{NEW}.1", NOW, decides=False)
+    assert journal.at_rest(NOW).undone == 0
+
+
+@pytest.mark.parametrize("state", AFTER_PUBLISHING)
 def test_a_write_that_was_undone_twice_makes_us_stand_down(state: State) -> None:
     twice = under_way(state, reverts=1, reverted_at=NOW - 60)
     step = act(situation(twice, writer="External Secrets (x)", token=OLD_TOKEN, token_id=OLD))

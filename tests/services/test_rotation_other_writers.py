@@ -275,3 +275,23 @@ def test_a_writer_who_is_so_fast_that_our_write_is_never_seen_is_left_the_secret
         assert world.journal().stood_down
 
     in_a_world(tell, policy=policy())
+
+
+def test_pods_that_restart_while_the_old_token_is_put_back_restart_once_more_before_it_is_deleted() -> None:
+    async def tell(world: World) -> None:
+        ON_DEMAND.prepare(world)
+        old = world.secret.value
+        process = world.start(demanded=True)
+        while not any(pod.restart_at for pod in world.pods):
+            await process.run(world.clock.monotonic() + 1.0)
+        world.secret.put(old or "", "Argo CD (argocd-controller)")
+        for pod in world.pods:  # they are quick
+            pod.restart_at = world.clock.true()
+        world.restart_due()
+        await process.run(world.clock.monotonic() + HOUR)
+        assert [pod.restarts for pod in world.pods] == [2, 2]
+        assert {pod.token for pod in world.pods} == {world.secret.value} != {old}
+        assert world.live_keys() == {world.token_id()}
+        assert world.journal().rotations == 1
+
+    in_a_world(tell, policy=policy(restart_consumers=True, watch_consumers=True))

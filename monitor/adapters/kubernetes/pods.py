@@ -12,7 +12,8 @@ from typing import Any
 
 from monitor.adapters.kubernetes.calls import mapping
 
-# On the pod template of a consumer that was restarted: the id of the key that it starts with.
+# On the pod template of a consumer that was restarted: the id of the key that it starts with, and a number where the
+# write of it was undone and made again (`Journal.mark`).
 KEY_ID = "tokenmonitor.io/key-id"
 # A node's clock may be ahead of ours; the API gives whole seconds, cut off.
 CLOCKS_DIFFER = 2.0

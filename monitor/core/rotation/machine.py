@@ -100,8 +100,8 @@ def _published(s: Situation) -> Step:
     if (other := _undone(s)) is not None:
         return other
     journal = s.journal.entering(State.ADOPTED, s.now)
-    if s.policy.restart_consumers and journal.key_id:
-        return Act(journal, RestartConsumers(journal.key_id))
+    if s.policy.restart_consumers and journal.mark:
+        return Act(journal, RestartConsumers(journal.mark))
     return Act(journal)
 
 
@@ -110,13 +110,13 @@ def _adopted(s: Situation) -> Step:
     if (other := _undone(s)) is not None:
         return other
     journal = s.journal
-    if not s.policy.restart_consumers or not journal.key_id:
+    if not s.policy.restart_consumers or not journal.mark:
         return Act(journal.entering(State.GRACE, s.now, retry_at=0.0))
     if journal.attempts >= MAX_RESTART_ATTEMPTS:
         return Act(journal.entering(State.GRACE, s.now, retry_at=0.0, error="", not_restarted=journal.error))
     if journal.retry_at > s.now:
         return Wait(journal.retry_at, journal.error)
-    return Act(replace(journal, attempts=journal.attempts + 1), RestartConsumers(journal.key_id))
+    return Act(replace(journal, attempts=journal.attempts + 1), RestartConsumers(journal.mark))
 
 
 def _grace(s: Situation) -> Step:
@@ -136,7 +136,7 @@ def _grace(s: Situation) -> Step:
         return Act(journal.entering(State.RETIRED, s.now, retry_at=0.0))
     if journal.retry_at > s.now:
         return Wait(journal.retry_at, journal.error or _still_old(journal.old_consumers))
-    return Act(journal, LookAtConsumers(journal.key_id or "", journal.published_at, decides=over))
+    return Act(journal, LookAtConsumers(journal.mark or "", journal.published_at, decides=over))
 
 
 def _retired(s: Situation) -> Step:
@@ -200,7 +200,9 @@ def _undone(s: Situation) -> Step | None:
         return stand_down(s, reverts)
     undone = printable(f"{s.writer or 'another writer'} undid the write", 200)
     changes = {"reverts": reverts, "reverted_at": s.now, "error": undone, "retry_at": 0.0}
-    return Act(journal.entering(State.VERIFIED, s.now, **changes))
+    # Pods that were made meanwhile read what was put back: they are restarted, waited for and told of anew.
+    anew = {"undone": journal.undone + 1, "told_at": 0.0}
+    return Act(journal.entering(State.VERIFIED, s.now, **changes, **anew))
 
 
 def _refused_again(s: Situation) -> Step | None:

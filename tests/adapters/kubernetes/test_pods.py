@@ -53,6 +53,7 @@ def test_one_old_container_of_two_makes_the_pod_old() -> None:
 def test_a_pod_of_the_new_template_runs_with_the_new_key_whatever_its_clock_says() -> None:
     assert not runs_older(pod(-60, key_id="tm-new"), "tm-new", SINCE)
     assert runs_older(pod(-60, key_id="tm-before"), "tm-new", SINCE)
+    assert runs_older(pod(-60, key_id="tm-new"), "tm-new.1", SINCE), "made while the write of tm-new was undone"
 
 
 def test_a_start_in_the_very_second_of_the_publication_counts_as_before_it() -> None:
