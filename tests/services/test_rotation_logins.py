@@ -223,7 +223,7 @@ def test_a_disabled_login_is_told_with_what_to_do() -> None:
     async def tell(world: World) -> None:
         world.argocd.set_capabilities(ACCOUNT, Capability.API_KEY)
         process = await world.run(30.0)
-        assert "check the password" in process.rotator.report().problem
+        assert "add `login` to `accounts.NAME`" in process.rotator.report().problem
 
     in_a_world(tell, policy=policy())
 
