@@ -27,7 +27,7 @@ class Process:
         self.alive = True
         self.steps = 0
         self.kill_at: int | None = None
-        self.on_death: list[Callable[[], None]] = []
+        self.on_death: list[Callable[[], object]] = []
         self.on_burial: list[Callable[[], None]] = []
         self.tasks: list[asyncio.Task[Any]] = []
         self.paused = False

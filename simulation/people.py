@@ -216,16 +216,16 @@ class People:
             daemon.demand(TARGET)
 
     def crash(self, replica: float, back_after: float, steps: float = 1.0) -> None:
-        """kill -9, so many steps from now; a new process comes so much later."""
+        """kill -9, so many steps from now; a new process comes so much later, and never before the old one is gone."""
         chosen = self._world.replicas[int(replica)]
         chosen.crash_in(int(steps))
-        self._world.outside(back_after, self._start_again, chosen.name, back_after)
+        self._world.outside(back_after, chosen.start_after, chosen.process, back_after)
 
     def end(self, replica: float, back_after: float) -> None:
-        """SIGTERM, and a new process."""
+        """SIGTERM, and a new process so much later, as after `crash`."""
         chosen = self._world.replicas[int(replica)]
         chosen.end()
-        self._world.outside(back_after, self._start_again, chosen.name, back_after)
+        self._world.outside(back_after, chosen.start_after, chosen.process, back_after)
 
     def freeze(self, replica: float, seconds: float) -> None:
         """The process stands still for so long, and goes on as if nothing had been."""
@@ -236,12 +236,6 @@ class People:
         self._world.replicas[int(replica)].clock.wrong_by = seconds
 
     # --- inside --------------------------------------------------------------------------------------------------------
-
-    def _start_again(self, name: str, pause: float) -> None:
-        for replica in self._world.replicas:
-            if replica.name == name:
-                replica.start()
-        del pause
 
     def _tell_password(self) -> None:
         if self._world.plan.by_password:

@@ -44,6 +44,11 @@ class Replica:
         return self._process is not None and self._process.alive and self._world.now >= self.frozen_until
 
     @property
+    def process(self) -> Process | None:
+        """The present process, or the last one."""
+        return self._process
+
+    @property
     def steps(self) -> int:
         """How many steps the present process took."""
         return self._process.steps if self._process is not None else 0
@@ -62,6 +67,17 @@ class Replica:
         self._world.trace.tell(f"process {process.name} starts")
         task = self._world.loop.create_task(self._live(process), name=process.name, context=context)
         task.add_done_callback(lambda done: self._ended(process, done), context=Context())
+
+    def start_after(self, doomed: Process | None, pause: float) -> None:
+        """A new process in the place of one that was killed or told to end; so much after its death where it still runs.
+
+        The step at which it is killed may come long after the deed, a process that stands still hears of its end late,
+        and all that while nothing else would start anew what is going to be gone.
+        """
+        if doomed is not None and doomed.alive:
+            doomed.on_death.append(lambda: self._world.outside(pause, self.start))
+        else:
+            self.start()
 
     def crash(self) -> None:
         """kill -9."""

@@ -46,6 +46,25 @@ def test_a_crash_at_any_step_of_a_rotation_strands_nobody(step: int) -> None:
 
 
 @pytest.mark.parametrize(
+    "moments",
+    [
+        (Moment(100.0, "crash", (0.0, 0.5, 200.0)),),  # its last step comes half a minute later
+        (Moment(100.0, "freeze", (0.0, 60.0)), Moment(101.0, "end", (0.0, 0.5))),
+    ],
+)
+def test_a_process_that_lives_on_for_a_while_is_started_again_once_it_is_gone(moments: tuple[Moment, ...]) -> None:
+    at: list[float] = []
+
+    def prepare(world: World) -> None:
+        world.trace.when("process a1 is gone*", lambda: at.append(world.now))
+        world.trace.when("process a2 starts", lambda: at.append(world.now))
+
+    check(play(replace(ROTATION, moments=moments), prepare=prepare))
+    assert at[0] > 102.0
+    assert at[1:] == [pytest.approx(at[0] + 0.5)]
+
+
+@pytest.mark.parametrize(
     ("moment", "keys"),
     [
         ("* sends POST */token", 1),  # the request is on its way and lands
