@@ -365,6 +365,18 @@ def test_keys_of_ours_that_are_gone_hold_up_no_new_one_though_nothing_may_be_del
     assert isinstance(wait(kept), Wait)
 
 
+def test_a_login_that_is_refused_shortens_the_time_of_no_key_that_somebody_may_still_use() -> None:
+    spared = NOW + 3600
+    full = at_rest(owned=(OLD, "tm-1", "tm-2"), current=FOREIGN, sweep_at=spared)
+    step = act(situation(full, Status.REVOKED, token_id=FOREIGN))
+    assert isinstance(step.effect, ListKeys)
+    journal = learn(step.journal, step.effect, Refused("wrong password", login=True), NOW, PASSWORD)
+    keys = tuple(Key(id_) for id_ in full.owned)
+    listed = situation(journal, Status.REVOKED, token_id=FOREIGN, password="corrected", keys=keys, now=spared - 1)
+    assert isinstance(wait(listed), Wait), "until then it was promised to whoever runs with it"
+    assert effect(replace(listed, now=spared)) == Delete("ci", OLD, Access.LOGIN)
+
+
 def test_a_list_that_fails_where_three_keys_may_be_alive_is_not_asked_for_again_at_once() -> None:
     full = at_rest(owned=(OLD, "tm-1", "tm-2"))
     needed = situation(full, Status.REVOKED, password=PASSWORD)

@@ -120,7 +120,8 @@ def _learn_failure(journal: Journal, effect: Effect, outcome: Refused | Unknown,
             # list is known, it is asked for again after a pause.
             full = isinstance(effect, ListKeys) and len(journal.owned) >= MAX_LIVE_KEYS
             retry_at = max(journal.retry_at, now + FIRST_PAUSE) if full else journal.retry_at
-            return replace(journal, error=why, sweep_at=now + SWEEP_EVERY, retry_at=retry_at)
+            # Never earlier than it was: somebody may still run with a key that this spares.
+            return replace(journal, error=why, sweep_at=max(journal.sweep_at, now + SWEEP_EVERY), retry_at=retry_at)
         case ListKeys(), _:
             return replace(journal, error=why, retry_at=now + pause_after(journal.failures + 1))
         case _:

@@ -150,7 +150,8 @@ def _retired(s: Situation) -> Step:
         return Act(succeeded(journal, s.now, left_alone=journal.old_live and journal.old_account is not None))
     if _given_up(s):
         # The new key is in use; the old one stays among ours and is swept from idle, so that nothing waits for it.
-        return Act(replace(succeeded(journal, s.now), sweep_at=s.now + SWEEP_EVERY, error=journal.error))
+        later = max(journal.sweep_at, s.now + SWEEP_EVERY)
+        return Act(replace(succeeded(journal, s.now), sweep_at=later, error=journal.error))
     if s.token is not None and s.now - journal.verified_at > PROOF_LASTS:
         if journal.retry_at > s.now:
             return Wait(journal.retry_at, journal.error)
