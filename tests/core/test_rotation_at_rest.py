@@ -21,6 +21,7 @@ from monitor.core.rotation.learning import learn
 from monitor.core.rotation.limits import (
     FIRST_PAUSE,
     MAX_VANISHED,
+    RETRY,
     REVERTS_LAST,
     SWEEP_EVERY,
     TOMBSTONE_LASTS,
@@ -352,6 +353,17 @@ def test_a_corrected_password_waits_for_no_pause_but_that_of_the_logins() -> Non
     paused = situation(at_rest(logins=logins, failures=3, retry_at=NOW + 3600, error="refused"), Status.REVOKED)
     assert isinstance(wait(paused), Wait)
     assert isinstance(effect(replace(paused, password="another")), Mint)
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_a_corrected_password_that_could_not_be_sent_is_tried_again_after_a_minute_at_most(busy: bool) -> None:
+    logins = refuse(charge(LoginBudget(), NOW - 7200), "before", NOW - 7200)
+    step = act(situation(at_rest(logins=logins, failures=8), Status.MISSING, password=PASSWORD))
+    assert isinstance(step.effect, Mint)
+    unsent = learn(step.journal, step.effect, Refused("no connection", busy=busy), NOW, PASSWORD)
+    until = wait(situation(unsent, Status.MISSING, password=PASSWORD)).until
+    assert NOW + RETRY <= until <= NOW + FIRST_PAUSE
+    assert isinstance(effect(situation(unsent, Status.MISSING, password=PASSWORD, now=until)), Mint)
 
 
 def test_keys_of_ours_that_are_gone_hold_up_no_new_one_though_nothing_may_be_deleted_yet() -> None:
