@@ -10,9 +10,11 @@ from monitor.core.budget import LoginBudget, charge, refuse
 from monitor.core.effects import (
     Access,
     Delete,
+    Done,
     ListKeys,
     Mint,
     Refused,
+    Unknown,
 )
 from monitor.core.journal import Journal, Purpose, State, Tombstone
 from monitor.core.model import Key
@@ -313,8 +315,23 @@ def test_keys_of_ours_that_nobody_uses_are_listed_then_deleted() -> None:
     assert effect(leftover) == LIST
     listed = replace(leftover, keys=(Key(OLD), Key("tm-left"), Key("not ours")))
     assert effect(listed) == Delete("ci", "tm-left", Access.LIVE_KEY)
-    gone = replace(leftover, keys=(Key(OLD), Key("not ours")))
-    assert act(gone).journal.owned == (OLD,)
+
+
+def test_a_key_that_a_proxy_may_leave_out_of_its_cached_list_is_forgotten_only_once_argo_cd_says_that_it_is_gone() -> (
+    None
+):
+    listed_from_before_it_was_made = situation(at_rest(owned=(OLD, "tm-left")), keys=(Key(OLD), Key("not ours")))
+    step = act(listed_from_before_it_was_made)
+    assert step.effect == Delete("ci", "tm-left", Access.LIVE_KEY)
+    assert step.journal.owned == (OLD, "tm-left")
+    assert learn(step.journal, step.effect, Unknown("no answer"), NOW).owned == (OLD, "tm-left")
+    assert learn(step.journal, step.effect, Done(), NOW).owned == (OLD,)
+
+
+def test_keys_that_are_gone_make_room_at_once_where_a_token_is_to_be_replaced() -> None:
+    full = at_rest(owned=(OLD, "tm-a", "tm-b"), sweep_at=NOW + 60)
+    step = act(situation(full, Status.REVOKED, keys=(Key(OLD), Key("tm-b"))))
+    assert (step.effect, step.journal.owned) == (None, (OLD, "tm-b"))
 
 
 def test_a_key_that_may_still_come_is_kept_in_mind_until_it_cannot() -> None:

@@ -207,16 +207,23 @@ def _sweep(s: Situation) -> Step | None:
 def _swept(s: Situation) -> Step | None:
     keys, journal = s.keys or (), s.journal
     listed = {key.id for key in keys}
-    waiting = {stone.id for stone in journal.tombstones if s.now - stone.since < TOMBSTONE_LASTS}
+    doubted = {stone.id: stone.since for stone in journal.tombstones}
     for id_ in journal.owned:
         if _in_use(s, id_):
             continue
-        if id_ in listed and s.now < journal.sweep_at:
-            continue  # somebody may use it
         if id_ in listed:
-            return delete(s, id_)
-        if id_ not in waiting:
+            if s.now >= journal.sweep_at:
+                return delete(s, id_)
+            continue  # somebody may use it
+        if id_ in doubted:
+            if s.now - doubted[id_] >= TOMBSTONE_LASTS:
+                return Act(journal.without(id_))
+            continue
+        if s.now < journal.sweep_at:
+            # Asked so early only for room to replace a token that does not work. Somebody may use the key: no DELETE.
             return Act(journal.without(id_))
+        # It was made, and a proxy may list keys out of its cache, from before that. A DELETE is answered by Argo CD.
+        return delete(s, id_)
     return None
 
 
