@@ -234,9 +234,7 @@ class Invariants:
         told = self._truth is True or self._alert_since is not None
         now = max(replica.clock.now() for replica in world.replicas)  # whose times the journal has
         under_way = journal.state is not State.IDLE and not journal.failures and now - journal.began_at < UNDER_WAY
-        # A clock that was put back makes that later: it is a time before which nothing is deleted.
-        put_back = max(0.0, *(-replica.clock.wrong_by for replica in world.replicas))
-        swept_soon = journal.state is State.IDLE and journal.owned and journal.sweep_at - now < SWEPT_SOON + put_back
+        swept_soon = journal.state is State.IDLE and journal.owned and journal.sweep_at - now < SWEPT_SOON
         if told and (any(why) or under_way or swept_soon):
             world.trace.tell(f"not in order at the end, and waiting: {why}")
             return

@@ -168,10 +168,12 @@ class Journal:
         ids = (*self.owned, self.key_id, self.old_id, self.current, self.replaced, self.left_alone)
         return key_id in ids or any(stone.id == key_id for stone in self.tombstones)
 
-    def after_a_clock_jump(self, now: float) -> Journal:
+    def after_a_clock_jump(self, now: float, spare: float = LONGEST_GRACE) -> Journal:
         """With no time in the future: the clock was put back, and nothing may wait for a time that was wrong.
 
-        A pause is never longer from now on than it was from the entry into its state.
+        A pause is never longer from now on than it was from the entry into its state, and an unused key is spared for
+        `spare` seconds from now on, the longest that the configuration asks for: with all three keys spared for as long
+        as the clock was wrong, no new one could be made.
         """
         pause = min(max(0.0, self.retry_at - self.entered_at), self._longest_pause())
         return replace(
@@ -181,7 +183,7 @@ class Journal:
             published_at=min(self.published_at, now),
             verified_at=self.verified_at if self.verified_at <= now else 0.0,
             told_at=min(self.told_at, now),
-            sweep_at=min(self.sweep_at, now + LONGEST_GRACE),
+            sweep_at=min(self.sweep_at, now + spare),
             retry_at=min(self.retry_at, now + pause),
             reverted_at=min(self.reverted_at, now),
             overtaken_at=min(self.overtaken_at, now),
@@ -204,10 +206,13 @@ class Journal:
             logins=later(self.logins, seconds, now),
         )
 
-    def is_ahead_of(self, now: float) -> bool:
-        """Whether a time in it is further in the future than clocks of two replicas differ."""
+    def is_ahead_of(self, now: float, spare: float = LONGEST_GRACE) -> bool:
+        """Whether a time in it is further in the future than clocks of two replicas differ.
+
+        spare: the longest that an unused key is spared, in seconds.
+        """
         moments = [self.began_at, self.entered_at, self.published_at, self.verified_at, self.told_at]
-        moments += [self.sweep_at - LONGEST_GRACE, self.retry_at - self._longest_pause()]
+        moments += [self.sweep_at - spare, self.retry_at - self._longest_pause()]
         moments += [self.reverted_at, self.overtaken_at]
         moments += [self.rotated_at or 0.0, self.drilled_at or 0.0]
         moments += [*(stone.since for stone in self.tombstones), *self.logins.failures, self.logins.refused_at]

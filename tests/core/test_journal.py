@@ -302,3 +302,13 @@ def test_a_clock_that_was_put_back_makes_a_pause_after_a_failure_no_longer_than_
 
 def test_a_key_that_is_spared_for_as_long_as_the_configuration_allows_is_no_clock_that_jumped() -> None:
     assert not replace(FULL, sweep_at=NOW + 30 * DAY).is_ahead_of(NOW)
+    assert not replace(FULL, sweep_at=NOW + 600.0).is_ahead_of(NOW - CLOCKS_DIFFER, 600.0)
+
+
+def test_a_clock_that_was_put_back_spares_no_key_for_longer_than_the_configuration_asks_for() -> None:
+    spared = replace(FULL, sweep_at=NOW + 600.0)
+    now = NOW - 3600.0
+    assert spared.is_ahead_of(now, 600.0)
+    mended = spared.after_a_clock_jump(now, 600.0)
+    assert mended.sweep_at == now + 600.0
+    assert not mended.is_ahead_of(now, 600.0)

@@ -365,6 +365,19 @@ def test_a_key_that_another_token_replaced_is_spared_for_as_long_as_consumers_ar
         assert act(holding_foreign(situation(policy=waited_for))).journal.sweep_at == NOW + waited_for.longest_wait
 
 
+@pytest.mark.parametrize("status", [Status.VALID, Status.REVOKED])
+def test_a_clock_that_was_put_back_lets_no_unused_key_live_and_hold_up_a_new_one(status: Status) -> None:
+    """Three keys may be alive, and until when they are spared was set by a clock that was a day ahead."""
+    full = at_rest(owned=("tm-1", "tm-2", OLD), sweep_at=NOW + DAY + BY_PASSWORD.grace, entered_at=NOW - DAY)
+    mended = act(situation(full, status)).journal
+    later = NOW + max(BY_PASSWORD.grace, SWEEP_EVERY)
+    asked = situation(mended, status, now=later, password=PASSWORD)
+    assert isinstance(effect(asked), ListKeys)
+    assert isinstance(effect(replace(asked, keys=tuple(Key(id_) for id_ in full.owned))), Delete)
+    early = situation(mended, status, now=later - 1.0, keys=tuple(Key(id_) for id_ in full.owned))
+    assert isinstance(wait(early), Wait)
+
+
 def test_a_corrected_password_waits_for_no_pause_but_that_of_the_logins() -> None:
     logins = refuse(charge(LoginBudget(), NOW - 7200), PASSWORD, NOW - 7200)
     paused = situation(at_rest(logins=logins, failures=3, retry_at=NOW + 3600, error="refused"), Status.REVOKED)
@@ -384,7 +397,7 @@ def test_a_corrected_password_that_could_not_be_sent_is_tried_again_after_a_minu
 
 
 def test_keys_of_ours_that_are_gone_hold_up_no_new_one_though_nothing_may_be_deleted_yet() -> None:
-    full = at_rest(owned=("tm-1", "tm-2", OLD), sweep_at=NOW + 3600)
+    full = at_rest(owned=("tm-1", "tm-2", OLD), sweep_at=NOW + BY_PASSWORD.grace)
     listing = situation(full, Status.REVOKED)
     assert isinstance(effect(listing), ListKeys)
     gone = act(replace(listing, keys=()))
@@ -395,13 +408,15 @@ def test_keys_of_ours_that_are_gone_hold_up_no_new_one_though_nothing_may_be_del
 
 
 def test_a_login_that_is_refused_shortens_the_time_of_no_key_that_somebody_may_still_use() -> None:
-    spared = NOW + 3600
+    policy = replace(BY_PASSWORD, watch_consumers=True)
+    spared = NOW + policy.spare
     full = at_rest(owned=(OLD, "tm-1", "tm-2"), current=FOREIGN, sweep_at=spared)
-    step = act(situation(full, Status.REVOKED, token_id=FOREIGN))
+    needed = situation(full, Status.REVOKED, token_id=FOREIGN, policy=policy)
+    step = act(needed)
     assert isinstance(step.effect, ListKeys)
     journal = learn(step.journal, step.effect, Refused("wrong password", login=True), NOW, PASSWORD)
     keys = tuple(Key(id_) for id_ in full.owned)
-    listed = situation(journal, Status.REVOKED, token_id=FOREIGN, password="corrected", keys=keys, now=spared - 1)
+    listed = replace(needed, journal=journal, password="corrected", keys=keys, now=spared - 1)
     assert isinstance(wait(listed), Wait), "until then it was promised to whoever runs with it"
     assert effect(replace(listed, now=spared)) == Delete("ci", OLD, Access.LOGIN)
 

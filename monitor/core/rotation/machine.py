@@ -35,8 +35,10 @@ def decide(s: Situation) -> Step:
     """The next step."""
     if s.leap > CLOCKS_DIFFER:
         return Act(s.journal.after_a_leap(s.leap, s.now))
-    if s.journal.is_ahead_of(s.now):
-        return Act(s.journal.after_a_clock_jump(s.now))
+    # A longer time that was set before `grace` was shortened ends like one by a clock that was wrong.
+    spare = max(s.policy.spare, SWEEP_EVERY)
+    if s.journal.is_ahead_of(s.now, spare):
+        return Act(s.journal.after_a_clock_jump(s.now, spare))
     return STATES[s.journal.state](s)
 
 
