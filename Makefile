@@ -15,7 +15,7 @@ MINUTES ?= 60
 KILLS ?= 50
 TESTS ?= tests
 
-.PHONY: help setup packages tools demo test quick fuzz audit lint types layers simulate bench bench-short kills soak docs chart screenshots lock clean
+.PHONY: help setup packages tools demo test long quick fuzz audit lint types layers simulate bench bench-short kills soak docs chart screenshots lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -38,7 +38,10 @@ demo: setup ## The main job, embedded: no Kubernetes, no Argo CD (ARGS=--once en
 	@$(BIN)/token-monitor demo $(ARGS)
 
 test: setup packages tools lint types layers ## All checks and tests (under 10 minutes)
-	$(BIN)/pytest -n 2 --dist loadgroup $(TESTS)
+	$(BIN)/pytest -m "not long" -n 2 --dist loadgroup $(TESTS)
+
+long: setup packages ## The tests that take longer: deliberate bugs, processes that are killed, shards
+	$(BIN)/pytest -q -m long -n 2 --dist loadgroup $(TESTS)
 
 quick: setup ## Only the tests that take a moment
 	$(BIN)/pytest -q -m "not slow" -n 2 --dist loadgroup $(TESTS)

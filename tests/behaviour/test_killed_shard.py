@@ -24,7 +24,7 @@ from tests.behaviour.process import Monitor, monitor
 from tests.behaviour.service import ACCOUNT, KEY, NAMESPACE, REPLICAS, Door, Outside, fairly, until, until_told
 from tests.end_to_end.alertmanager import Alertmanager, alertmanager, receiver
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 # design.md, "Figures to reach".
 AFTER_CRASH, AFTER_STOP = 20.0, 3.0

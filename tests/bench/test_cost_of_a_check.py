@@ -6,7 +6,7 @@ import pytest
 import uvloop
 from bench.check.guard import LIMIT, Cost, measure
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ from bench.results import Options
 
 
 @pytest.mark.slow
+@pytest.mark.long
 async def test_a_target_adds_no_more_memory_than_was_promised(tmp_path: Path) -> None:
     results = await asyncio.to_thread(bench_fleet.run, Options(short=True, folder=tmp_path))
     figure = next(figure for figure in results.figures if figure.name == "memory of a target")

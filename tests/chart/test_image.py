@@ -116,6 +116,7 @@ def test_the_build_sees_what_it_copies_and_nothing_else() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_commands_of_the_build_make_a_program_that_runs_with_the_pinned_packages_only(tmp_path: Path) -> None:
     """Each RUN and COPY as it stands, with a fresh interpreter for the base image and folders of this test for its own."""
     base, context, result = tmp_path / "base", tmp_path / "source", tmp_path / "opt"

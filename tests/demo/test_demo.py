@@ -19,6 +19,7 @@ LONGEST = 180.0
 ENDS_WITHIN = 10.0
 
 
+@pytest.mark.long
 async def test_it_ends_with_0_and_says_the_counts() -> None:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "monitor", "demo", "--once"),

@@ -21,6 +21,8 @@ from tests.behaviour.process import monitor
 from tests.behaviour.service import ACCOUNT, PASSWORD, TARGET, Outside, service, until
 from tests.faults.real import in_files, key_in, live
 
+pytestmark = [pytest.mark.slow, pytest.mark.long]
+
 LOGIN = "/api/v1/session"
 # `make kills` has more of them.
 KILLS = int(os.environ.get("KILLS", "6"))

@@ -20,6 +20,7 @@ MOODS = (Mood.FAIL, Mood.ANSWER, Mood.DENY, Mood.SILENT, Mood.ANSWER)
 
 
 @pytest.mark.slow
+@pytest.mark.long
 async def test_names_that_fail_and_flap_are_told_and_refuse_no_token(world: Outside, tmp_path: Path) -> None:
     token = world.folder / "token"
     token.write_text(world.new_token())

@@ -6,6 +6,8 @@ import pytest
 from simulation.bugs import BUGS
 from simulation.run import run
 
+pytestmark = [pytest.mark.slow, pytest.mark.long]
+
 
 @pytest.mark.parametrize("name", BUGS)
 def test_a_deliberate_bug_is_found(name: str) -> None:
