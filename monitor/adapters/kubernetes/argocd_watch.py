@@ -7,14 +7,13 @@ tokens are tested at their interval.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
 
-from monitor.adapters.kubernetes.following import Following, spread
+from monitor.adapters.kubernetes.following import Followed, Followers
 from monitor.adapters.kubernetes.reflector import Key, Reflector
 from monitor.cluster import Answer, KubernetesApi
 from monitor.core.argocd_objects import Part, fingerprint
@@ -35,20 +34,19 @@ class _Sight:
     mark: str | None
 
 
-class _Watched:
-    """One object: who follows it, and what was last seen of it."""
+class _Watched(Followed[str]):
+    """One object, and what was last seen of it."""
 
-    __slots__ = ("following", "namespace", "part", "reflector", "seen", "told")
+    __slots__ = ("namespace", "part", "seen", "told")
 
     def __init__(self, place: Place) -> None:
+        super().__init__()
         self.namespace, self.part = place
         self.seen: _Sight | None = None
         self.told = False
-        self.reflector: Reflector[str] | None = None
-        self.following: Following | None = None
 
 
-class ArgoCDWatch:
+class ArgoCDWatch(Followers[Place, _Watched]):
     """Follows the installations that are wanted, between `start` and `close`.
 
     on_change(namespace, part): called in the moment in which an object is seen to be another than before, with the
@@ -58,43 +56,12 @@ class ArgoCDWatch:
     def __init__(
         self, api: KubernetesApi, on_change: Callable[[str | None, Part], None], chance: Callable[[], float]
     ) -> None:
-        self._api = api
+        super().__init__(api, chance)
         self._on_change = on_change
-        self._chance = chance
-        self._watched: dict[Place, _Watched] = {}
-        self._ending: set[asyncio.Task[None]] = set()
-        self._started = False
-
-    async def __aenter__(self) -> ArgoCDWatch:
-        self.start()
-        return self
-
-    async def __aexit__(self, *failure: object) -> None:
-        await self.close()
-
-    def start(self) -> None:
-        """Begins to follow what is wanted."""
-        self._started = True
-        self._begin()
-
-    async def close(self) -> None:
-        """Ends; waits for what ran."""
-        self._started = False
-        self.set_wanted(())
-        while self._ending:
-            await asyncio.wait(tuple(self._ending))
 
     def set_wanted(self, namespaces: Iterable[str | None]) -> None:
         """Makes the installations in these namespaces the ones that are followed; those that stay are not disturbed."""
-        wanted = {(namespace, part): None for namespace in namespaces for part in Part}
-        for place in self._watched.keys() - wanted.keys():
-            following = self._watched.pop(place).following
-            if following is not None and (task := following.end()) is not None:
-                self._ending.add(task)
-                task.add_done_callback(self._ending.discard)
-        self._watched |= {place: _Watched(place) for place in wanted if place not in self._watched}
-        if self._started:
-            self._begin()
+        self._want((namespace, part) for namespace in namespaces for part in Part)
 
     def in_touch(self, namespace: str | None) -> bool:
         """Whether a change in this installation would be seen now, whichever of the two objects it is in."""
@@ -102,24 +69,16 @@ class ArgoCDWatch:
         reflectors = [watched.reflector for part in Part if (watched := self._watched.get((namespace, part)))]
         return bool(reflectors) and all(one is not None and one.in_touch(now) for one in reflectors)
 
-    def _begin(self) -> None:
-        added = [watched for watched in self._watched.values() if watched.following is None]
-        for watched in added:
-            watched.following = self._following(watched)
-            watched.following.begin(spread(self._chance(), len(added)))
+    def _make(self, place: Place) -> _Watched:
+        return _Watched(place)
 
-    def _following(self, watched: _Watched) -> Following:
-        def begun() -> Reflector[str]:
-            watched.reflector = self._reflector(watched)
-            return watched.reflector
+    def _named(self, watched: _Watched) -> tuple[str, str]:
+        return watched.part.value, watched.namespace or ""
 
-        def ended() -> None:
-            watched.reflector = None
-            if watched.following is not None and watched.following.why and not watched.told:
-                fix = "see to the way to the Kubernetes API, or take watchArgoCD out of the target"
-                self._unwatched(watched, watched.namespace, watched.following.why, fix)
-
-        return Following(self._api, begun, ended, kind=watched.part.value, name=watched.namespace or "")
+    def _unused(self, watched: _Watched) -> None:
+        if watched.following is not None and watched.following.why and not watched.told:
+            fix = "see to the way to the Kubernetes API, or take watchArgoCD out of the target"
+            self._unwatched(watched, watched.namespace, watched.following.why, fix)
 
     def _reflector(self, watched: _Watched) -> Reflector[str]:
         part = watched.part

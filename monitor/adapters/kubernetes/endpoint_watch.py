@@ -7,13 +7,12 @@ or where nothing was heard for long, nobody is asked.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import NamedTuple
 
-from monitor.adapters.kubernetes.following import Following, spread
+from monitor.adapters.kubernetes.following import Followed, Followers
 from monitor.adapters.kubernetes.reflector import Reflector
-from monitor.cluster import Answer, KubernetesApi
+from monitor.cluster import Answer
 from monitor.core.endpoint_slices import GROUP, PLURAL, SERVICE_LABEL, Behind, Slice, behind, read_slice
 from monitor.core.watching import DENIED
 
@@ -31,60 +30,24 @@ class Place(NamedTuple):
     name: str
 
 
-class _Watched:
-    """One Service: who follows it, and why that is not allowed."""
+class _Watched(Followed[Slice]):
+    """One Service, and why it may not be followed."""
 
-    __slots__ = ("began", "denied", "following", "place", "reflector")
+    __slots__ = ("began", "denied", "place")
 
     def __init__(self, place: Place, began: float) -> None:
+        super().__init__()
         self.place = place
         self.began = began
         self.denied = ""
-        self.reflector: Reflector[Slice] | None = None
-        self.following: Following | None = None
 
 
-class EndpointWatch:
+class EndpointWatch(Followers[Place, _Watched]):
     """Follows the Services that are wanted, between `start` and `close`."""
-
-    def __init__(self, api: KubernetesApi, chance: Callable[[], float]) -> None:
-        self._api = api
-        self._chance = chance
-        self._watched: dict[Place, _Watched] = {}
-        self._ending: set[asyncio.Task[None]] = set()
-        self._started = False
-
-    async def __aenter__(self) -> EndpointWatch:
-        self.start()
-        return self
-
-    async def __aexit__(self, *failure: object) -> None:
-        await self.close()
-
-    def start(self) -> None:
-        """Begins to follow what is wanted."""
-        self._started = True
-        self._begin()
-
-    async def close(self) -> None:
-        """Ends; waits for what ran."""
-        self._started = False
-        self.set_wanted(())
-        while self._ending:
-            await asyncio.wait(tuple(self._ending))
 
     def set_wanted(self, places: Iterable[Place]) -> None:
         """Makes these Services the ones that are followed; those that stay are not disturbed."""
-        wanted = dict.fromkeys(places)
-        for place in self._watched.keys() - wanted.keys():
-            following = self._watched.pop(place).following
-            if following is not None and (task := following.end()) is not None:
-                self._ending.add(task)
-                task.add_done_callback(self._ending.discard)
-        now = self._api.clock.monotonic()
-        self._watched |= {place: _Watched(place, now) for place in wanted if place not in self._watched}
-        if self._started:
-            self._begin()
+        self._want(places)
 
     def service(self, place: Place) -> str:
         """`NAMESPACE/NAME`."""
@@ -117,21 +80,11 @@ class EndpointWatch:
             " the target"
         )
 
-    def _begin(self) -> None:
-        added = [watched for watched in self._watched.values() if watched.following is None]
-        for watched in added:
-            watched.following = self._following(watched)
-            watched.following.begin(spread(self._chance(), len(added)))
+    def _make(self, place: Place) -> _Watched:
+        return _Watched(place, self._api.clock.monotonic())
 
-    def _following(self, watched: _Watched) -> Following:
-        def begun() -> Reflector[Slice]:
-            watched.reflector = self._reflector(watched)
-            return watched.reflector
-
-        def ended() -> None:
-            watched.reflector = None
-
-        return Following(self._api, begun, ended, kind="replicas of Service", name=watched.place.name)
+    def _named(self, watched: _Watched) -> tuple[str, str]:
+        return "replicas of Service", watched.place.name
 
     def _reflector(self, watched: _Watched) -> Reflector[Slice]:
         def listed() -> None:

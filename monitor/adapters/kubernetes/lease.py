@@ -12,7 +12,7 @@ from typing import Any, assert_never
 
 import structlog
 
-from monitor.adapters.kubernetes.lease_object import DENIED, Leases, record_of
+from monitor.adapters.kubernetes.lease_object import DENIED, Leases, end_and_release, record_of
 from monitor.cluster import Answer, KubernetesApi, NoAnswer
 from monitor.core import election
 from monitor.core.election import Acquire, Candidate, Create, Read, Renew, StepDown, Wait
@@ -21,7 +21,6 @@ from monitor.ports import Clock
 
 log = structlog.get_logger(__name__)
 
-RELEASE_DEADLINE = 2.0
 AFTER_DEFECT = 10.0
 # Smaller steps than this are no steps for a timer.
 SHORTEST_WAIT = 0.001
@@ -81,14 +80,7 @@ class LeaseElection:
         """Stops leading, and hands the Lease over at once where it is held; takes two seconds at most."""
         self._closing = True
         task, self._task = self._task, None
-        if task is None:
-            return
-        task.cancel()
-        await asyncio.wait([task])
-        try:
-            async with asyncio.timeout(RELEASE_DEADLINE):
-                await self._release()
-        except TimeoutError:
+        if task is not None and not await end_and_release(task, self._release):
             log.warning("the Lease was not handed over: another replica takes it when it has expired", lease=self._name)
 
     async def _run(self) -> None:

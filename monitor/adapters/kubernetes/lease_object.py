@@ -7,7 +7,7 @@ What stands in its spec is for people and as a sign of life; who holds it is dec
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,6 +20,7 @@ from monitor.ports import Clock
 # Three calls fit between a renewal and the end of leading.
 CALL_DEADLINE = 3.0
 LONGEST_LEASE = 3600.0
+RELEASE_DEADLINE = 2.0
 # The API says so, or does not know Leases.
 DENIED = frozenset({403, 404, 405})
 
@@ -71,6 +72,18 @@ class Leases:
         now = datetime.fromtimestamp(self._clock.now(), UTC)
         self._stamped = now if now != self._stamped else self._stamped + timedelta(microseconds=1)
         return self._stamped.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+async def end_and_release(task: asyncio.Task[None], release: Callable[[], Awaitable[None]]) -> bool:
+    """Ends what renews Leases, and then gives them up. Whether that was done; it takes two seconds at most."""
+    task.cancel()
+    await asyncio.wait([task])
+    try:
+        async with asyncio.timeout(RELEASE_DEADLINE):
+            await release()
+    except TimeoutError:
+        return False
+    return True
 
 
 def record_of(answer: Answer | NoAnswer) -> Record | None:

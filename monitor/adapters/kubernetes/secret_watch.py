@@ -7,14 +7,13 @@ tells here what it saw. Only the wanted keys stay in memory; labels, annotations
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
 
-from monitor.adapters.kubernetes.following import Following, spread
+from monitor.adapters.kubernetes.following import Followed, Followers
 from monitor.adapters.kubernetes.reflector import Key, Reflector
 from monitor.adapters.kubernetes.secret_data import SecretData, data_of
 from monitor.cluster import Answer, KubernetesApi
@@ -43,21 +42,20 @@ class WatchedCount:
     in_touch: int
 
 
-class _Watched:
-    """One Secret: who follows it, and what was last seen of it, by whatever way."""
+class _Watched(Followed[SecretData]):
+    """One Secret, and what was last seen of it, by whatever way."""
 
-    __slots__ = ("following", "key", "keys", "place", "reflector", "seen")
+    __slots__ = ("key", "keys", "place", "seen")
 
     def __init__(self, place: Place, keys: frozenset[str]) -> None:
+        super().__init__()
         self.place = place
         self.keys = keys
         self.key = Key("", place[1])  # its namespace is known once the connection is ready
         self.seen: Sight | None = None
-        self.reflector: Reflector[SecretData] | None = None
-        self.following: Following | None = None
 
 
-class SecretWatch:
+class SecretWatch(Followers[Place, _Watched]):
     """Follows the wanted Secrets between `start` and `close`.
 
     on_change(namespace, name): called in the moment in which the data of a wanted Secret is seen to be another than
@@ -67,45 +65,21 @@ class SecretWatch:
     def __init__(
         self, api: KubernetesApi, on_change: Callable[[str | None, str], None], chance: Callable[[], float]
     ) -> None:
-        self._api = api
+        super().__init__(api, chance)
         self._on_change = on_change
-        self._chance = chance
-        self._watched: dict[Place, _Watched] = {}
-        self._started = False
-        self._ending: set[asyncio.Task[None]] = set()
+        self._keys: dict[Place, frozenset[str]] = {}
         self._denied: dict[str, set[str]] = {}
-
-    async def __aenter__(self) -> SecretWatch:
-        self.start()
-        return self
-
-    async def __aexit__(self, *failure: object) -> None:
-        await self.close()
-
-    def start(self) -> None:
-        """Begins to follow what is wanted."""
-        self._started = True
-        self._begin([watched for watched in self._watched.values() if watched.following is None])
-
-    async def close(self) -> None:
-        """Ends; waits for what ran."""
-        self._started = False
-        self.set_wanted(())
-        while self._ending:
-            await asyncio.wait(tuple(self._ending))
 
     def set_wanted(self, wanted: Iterable[tuple[str | None, str, str]]) -> None:
         """Makes these (namespace, name, key) the ones that are followed; those that stay are not disturbed."""
         keys: dict[Place, set[str]] = {}
         for namespace, name, key in wanted:
             keys.setdefault((namespace, name), set()).add(key)
+        self._keys = {place: frozenset(names) for place, names in keys.items()}
         for place, watched in tuple(self._watched.items()):
-            if watched.keys != frozenset(keys.get(place, ())):
-                self._end(self._watched.pop(place))
-        added = [_Watched(place, frozenset(names)) for place, names in keys.items() if place not in self._watched]
-        self._watched |= {watched.place: watched for watched in added}
-        if self._started:
-            self._begin(added)
+            if watched.keys != self._keys.get(place):
+                self._end(place)
+        self._want(self._keys)
 
     def look(self, place: Place) -> Sight | None:
         """The Secret as it stands, without asking; None where that is not known now."""
@@ -127,27 +101,15 @@ class SecretWatch:
         reflectors = [watched.reflector for watched in self._watched.values()]
         return WatchedCount(len(reflectors), sum(r is not None and r.in_touch(now) for r in reflectors))
 
-    def _begin(self, some: Sequence[_Watched]) -> None:
-        for watched in some:
-            watched.following = self._following(watched)
-            watched.following.begin(spread(self._chance(), len(some)))
+    def _make(self, place: Place) -> _Watched:
+        return _Watched(place, self._keys[place])
 
-    def _end(self, watched: _Watched) -> None:
-        self._allowed(watched)
-        task = watched.following.end() if watched.following is not None else None
-        if task is not None:
-            self._ending.add(task)
-            task.add_done_callback(self._ending.discard)
+    def _named(self, watched: _Watched) -> tuple[str, str]:
+        return "secret", watched.place[1]
 
-    def _following(self, watched: _Watched) -> Following:
-        def begun() -> Reflector[SecretData]:
-            watched.reflector = self._reflector(watched)
-            return watched.reflector
-
-        def ended() -> None:
-            watched.reflector = None  # checks read by themselves meanwhile
-
-        return Following(self._api, begun, ended, kind="secret", name=watched.place[1])
+    def _end(self, place: Place) -> None:
+        self._allowed(self._watched[place])
+        super()._end(place)
 
     def _reflector(self, watched: _Watched) -> Reflector[SecretData]:
         key = watched.key = Key(watched.place[0] or self._api.namespace, watched.place[1])

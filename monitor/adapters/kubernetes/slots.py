@@ -13,7 +13,7 @@ from typing import Any
 
 import structlog
 
-from monitor.adapters.kubernetes.lease_object import DENIED, Leases, record_of
+from monitor.adapters.kubernetes.lease_object import DENIED, Leases, end_and_release, record_of
 from monitor.cluster import Answer, KubernetesApi, NoAnswer
 from monitor.core import membership
 from monitor.core.addresses import is_metadata
@@ -25,7 +25,6 @@ from monitor.ports import Clock
 log = structlog.get_logger(__name__)
 
 ADDRESS = "tokenmonitor.io/address"
-RELEASE_DEADLINE = 2.0
 AFTER_DEFECT = 5.0
 MAX_HOLDER = 100
 # What may be asked: an address without a name to look up, and nothing behind it.
@@ -93,14 +92,7 @@ class Slots:
         """Gives the slot up at once, so that others take over; takes two seconds at most."""
         self._closing = True
         task, self._task = self._task, None
-        if task is None:
-            return
-        task.cancel()
-        await asyncio.wait([task])
-        try:
-            async with asyncio.timeout(RELEASE_DEADLINE):
-                await self._release()
-        except TimeoutError:
+        if task is not None and not await end_and_release(task, self._release):
             log.warning("the slot was not given up: the others take its targets over when it has expired")
 
     async def _run(self) -> None:
