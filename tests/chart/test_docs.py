@@ -140,6 +140,14 @@ def test_what_helm_sets_is_taken_by_the_chart(place: str, words: list[str]) -> N
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize(("place", "words"), [row for row in of("helm") if row.values[1][1] == "upgrade"])
+def test_an_upgrade_loses_neither_the_values_of_the_release_nor_the_defaults_of_a_newer_chart(
+    place: str, words: list[str]
+) -> None:
+    assert "--reuse-values" not in words, "it takes the defaults of the chart that was installed"
+    assert {"-f", "--reset-then-reuse-values"} & set(words), "it would go back to the defaults"
+
+
 @pytest.mark.parametrize(("place", "words"), of("kubectl"))
 def test_every_option_of_kubectl_is_one_that_it_has(place: str, words: list[str]) -> None:
     kubectl = shutil.which("kubectl")
@@ -245,23 +253,32 @@ def test_paths_of_the_repository_that_guides_name_are_there() -> None:
             assert (ROOT / named).exists(), f"{path.name}: {named}"
 
 
+def notes(values: dict[str, object], *files: Path, home: Path) -> str:
+    """What helm prints after the installation."""
+    given = [argument for file in files for argument in ("-f", file)]
+    arguments = ["install", "tm", CHART, "-n", "tools", "--dry-run=client", *given, "-f", "-"]
+    done = run("helm4", *arguments, given=yaml.safe_dump(values), home=home)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.partition("NOTES:")[2]
+
+
+def test_the_notes_say_how_app_proxy_is_restarted_for_a_target_of_the_runtime_and_for_one_s_own(tmp_path: Path) -> None:
+    lead = "--set codefresh.target.consumers.restartConsumers=true"
+    assert lead in notes({}, RUNTIMES / "password.yaml", home=tmp_path)
+    own = {
+        "name": "a",
+        "server": {"svc": "s"},
+        "auth": {"type": "password"},
+        "consumers": {"preset": "codefresh"},
+    }
+    found = notes({"targets": [own]}, home=tmp_path)
+    assert lead not in found, "the chart refuses it: there is no target that follows from a runtime's values"
+    assert "consumers.restartConsumers: true" in found
+
+
 def test_the_notes_say_what_is_to_be_done_with_the_very_names(tmp_path: Path) -> None:
     values = {"targets": [{"name": "a", "server": {"svc": "s"}, "auth": {"type": "password"}, "namespace": "runtime"}]}
-    done = run(
-        "helm4",
-        "install",
-        "tm",
-        CHART,
-        "-n",
-        "tools",
-        "--dry-run=client",
-        "-f",
-        "-",
-        given=yaml.safe_dump(values),
-        home=tmp_path,
-    )
-    assert done.returncode == 0, done.stderr
-    notes = done.stdout.partition("NOTES:")[2]
+    found = notes(values, home=tmp_path)
     for line in (
         "kubectl exec deployment/tm-token-monitor -n tools -- token-monitor doctor",
         "helm test tm -n tools --logs",
@@ -270,6 +287,6 @@ def test_the_notes_say_what_is_to_be_done_with_the_very_names(tmp_path: Path) ->
         "kubectl create secret generic argocd-token -n runtime",
         "a: password mode, s; its key is replaced when that is needed",
     ):
-        assert line in notes, notes
-    assert "<no value>" not in notes
-    assert "%!" not in notes
+        assert line in found, found
+    assert "<no value>" not in found
+    assert "%!" not in found

@@ -106,12 +106,22 @@ def test_a_service_of_the_cluster_is_reached_in_its_namespace_by_the_labels_and_
         ({"url": "https://argo-cd-server"}, NAMESPACE),
         ({"url": "https://argocd-server.argocd.svc:8443/path"}, "argocd"),
         ({"server": {"url": "http://argocd-server.argocd.svc.cluster.local"}}, "argocd"),
+        ({"url": "https://ArgoCD-Server.argocd.SVC."}, "argocd"),
+        ({"url": "http://argocd-server-0.argocd-server.argocd.svc.cluster.local"}, "argocd"),
     ],
 )
 def test_every_way_to_name_a_service_leads_to_its_namespace(target: Values, namespace: str) -> None:
     found = policy({**target, "auth": FILE})
     assert reached(found, Peer(namespace, ARGOCD)) == {(8080, "TCP")}
     assert reached(found, ELSEWHERE) == set()
+
+
+@pytest.mark.parametrize("url", ["http://argocd-server.argocd", "http://argocd-server.argocd.", "http://a.argocd/path"])
+def test_two_labels_are_a_service_with_its_namespace_and_may_be_a_domain(url: str) -> None:
+    found = policy({"url": url, "auth": FILE})
+    assert (8080, "TCP") in reached(found, Peer("argocd", ARGOCD))
+    assert (8080, "TCP") not in reached(found, Peer("other", ARGOCD))
+    assert reached(found, ELSEWHERE) == {(80, "TCP")}
 
 
 @pytest.mark.parametrize(
@@ -149,6 +159,12 @@ def test_whom_the_monitor_tells_is_reached() -> None:
     )
     assert reached(found, Peer("monitoring")) == {(9093, "TCP")} | reached(found, ELSEWHERE)
     assert reached(found, ELSEWHERE) == {(9443, "TCP"), (7443, "TCP")}
+    # One pod of a headless Service, and a Service by two labels.
+    for host in ("alertmanager-0.alertmanager-operated.monitoring.svc", "alertmanager-operated.monitoring"):
+        found = policy(
+            {"server": {"svc": "a"}, "auth": FILE}, config={"alertmanager": {"urls": [f"http://{host}:9093"]}}
+        )
+        assert (9093, "TCP") in reached(found, Peer("monitoring"))
     # The address is in a file: it is taken to be https.
     found = policy({"server": {"svc": "a"}, "auth": FILE}, config={"heartbeat": {"urlFile": "/x"}})
     assert reached(found, ELSEWHERE) == {(443, "TCP")}

@@ -1,21 +1,29 @@
 {{/* Where the monitor talks to, for the NetworkPolicy. A NetworkPolicy sees pods and their own ports, never Services. */}}
 
-{{/* dict "root" "url": {"namespace", "port"}; the namespace is empty where the host is none of a Service. */}}
+{{/*
+dict "root" "url": {"namespace", "outside", "port"}. The namespace is empty where the host is none of a Service. Two labels
+are a Service with its namespace (`argocd-server.argocd`) as well as a domain (`argocd.internal`), and only DNS tells which:
+the host is then both, so that neither is cut off.
+*/}}
 {{- define "token-monitor.place" -}}
 {{- $scheme := regexFind "^[A-Za-z]+" .url | lower -}}
 {{- $authority := regexReplaceAll "^[A-Za-z]+://([^/]*).*$" .url "$1" -}}
-{{- $host := regexReplaceAll ":[0-9]+$" $authority "" -}}
+{{- $host := regexReplaceAll ":[0-9]+$" $authority "" | lower -}}
 {{- $port := regexFind ":[0-9]+$" $authority | trimPrefix ":" | default (ternary "443" "80" (eq $scheme "https")) | atoi -}}
 {{- $labels := splitList "." ($host | trimSuffix ".") -}}
+{{- $padded := concat $labels (list "" "" "" "") -}}
 {{- $namespace := "" -}}
 {{- if and (eq (len $labels) 1) (not (contains ":" $host)) -}}
 {{- $namespace = .root.Release.Namespace -}}
-{{- else if gt (len $labels) 2 -}}
-{{- if eq (index $labels 2) "svc" -}}
+{{- else if eq (len $labels) 2 -}}
 {{- $namespace = index $labels 1 -}}
+{{- else if eq (index $padded 2) "svc" -}}
+{{- $namespace = index $labels 1 -}}
+{{- else if eq (index $padded 3) "svc" -}}
+{{- /* One pod of a headless Service: `alertmanager-0.alertmanager-operated.monitoring.svc`. */ -}}
+{{- $namespace = index $labels 2 -}}
 {{- end -}}
-{{- end -}}
-{{- dict "namespace" $namespace "port" $port | toJson -}}
+{{- dict "namespace" $namespace "outside" (or (eq (len $labels) 2) (not $namespace)) "port" $port | toJson -}}
 {{- end -}}
 
 {{/* {"argocd": namespaces of Argo CD's pods, "services": {"NAMESPACE": ports}, "outside": ports elsewhere}. */}}
@@ -31,7 +39,8 @@
 {{- $place := include "token-monitor.place" (dict "root" $root "url" $url) | fromJson -}}
 {{- if $place.namespace -}}
 {{- $argocd = append $argocd $place.namespace -}}
-{{- else -}}
+{{- end -}}
+{{- if $place.outside -}}
 {{- $outside = append $outside $place.port -}}
 {{- end -}}
 {{- else -}}
@@ -48,7 +57,8 @@
 {{- $place := include "token-monitor.place" (dict "root" $root "url" .) | fromJson -}}
 {{- if $place.namespace -}}
 {{- $services = set $services $place.namespace (append (get $services $place.namespace | default list) $place.port | uniq) -}}
-{{- else -}}
+{{- end -}}
+{{- if $place.outside -}}
 {{- $outside = append $outside $place.port -}}
 {{- end -}}
 {{- end -}}
