@@ -156,6 +156,7 @@ class Replica:
             token_hex=chance.token_hex,
             host=f"{NAMESPACE}-{self.name}",
             kubernetes=kubernetes,
+            own_namespace=lambda _: NAMESPACE,
             connections=connections,
             ticker=ticker,
             pages=NoPages,

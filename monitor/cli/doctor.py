@@ -18,6 +18,7 @@ from monitor.adapters import logs
 from monitor.adapters.argocd.client import ArgoCDClient
 from monitor.adapters.argocd.inspection import ServerInspection
 from monitor.adapters.file_facts import look_at
+from monitor.adapters.kubernetes.own_namespace import own_namespace
 from monitor.cli.configured import journal_of, named
 from monitor.cli.options import SERVICE_ACCOUNT
 from monitor.cli.output import Progress, colours
@@ -76,7 +77,7 @@ def command(
     token-monitor doctor --config monitor.yaml --rbac | kubectl apply -f -
     """
     try:
-        settings = load_file(config_file)
+        settings = load_file(config_file, lambda found: account.namespace if account else own_namespace(found))
     except ConfigurationError as error:
         raise click.ClickException(f"the configuration cannot be used:\n{error}") from None
     logs.configure("auto", "error", sys.stderr)

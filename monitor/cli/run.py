@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from monitor.adapters import garbage, logs, open_files
+from monitor.adapters.kubernetes.own_namespace import own_namespace
 from monitor.adapters.server.errors import ServerError
 from monitor.config.files import check_files
 from monitor.config.load import load_file
@@ -35,7 +36,7 @@ def command(config_file: str) -> int:
 def load(config_file: str) -> Settings:
     """Settings of a file whose certificates exist. Raises click.ClickException with every problem."""
     try:
-        settings = load_file(config_file)
+        settings = load_file(config_file, own_namespace)
         check_files(settings)
     except ConfigurationError as error:
         raise click.ClickException(f"the configuration cannot be used:\n{error}") from None

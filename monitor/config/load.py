@@ -20,8 +20,8 @@ from monitor.config.settings import Settings, resolve
 _NOT_FILLED = "start from `targets:` with name, server and auth"
 
 
-def load_file(path: str | os.PathLike[str]) -> Settings:
-    """Reads the file at `path`; its name stands before every problem."""
+def load_file(path: str | os.PathLike[str], own_namespace: rules.OwnNamespace = rules.written_namespace) -> Settings:
+    """Reads the file at `path`; its name stands before every problem. own_namespace: see `rules.between_targets`."""
     source = os.fspath(path)
     try:
         with FilePath(source).open("rb") as file:
@@ -31,14 +31,14 @@ def load_file(path: str | os.PathLike[str]) -> Settings:
         raise ConfigurationError(
             [Problem("", f"cannot be read: {reason}", "give the path of a readable file")], source
         ) from None
-    return load(text, source)
+    return load(text, source, own_namespace)
 
 
-def load(text: str | bytes, source: str = "") -> Settings:
+def load(text: str | bytes, source: str = "", own_namespace: rules.OwnNamespace = rules.written_namespace) -> Settings:
     """Reads YAML text. `source` names it in the problems."""
     try:
         value = yamltext.read(text).value
-        problems, settings = _checked(value)
+        problems, settings = _checked(value, own_namespace)
         if settings is not None:
             return settings
         lines = yamltext.read(text, lines=True).lines
@@ -49,13 +49,13 @@ def load(text: str | bytes, source: str = "") -> Settings:
 
 def settings_of(value: Any) -> Settings:
     """The settings of plain values (as YAML or JSON gives them), without lines in the problems."""
-    problems, settings = _checked(value)
+    problems, settings = _checked(value, rules.written_namespace)
     if settings is None:
         raise ConfigurationError(in_order(problems, {}))
     return settings
 
 
-def _checked(value: Any) -> tuple[list[explain.Finding], Settings | None]:
+def _checked(value: Any, own_namespace: rules.OwnNamespace) -> tuple[list[explain.Finding], Settings | None]:
     if value is None or value == {}:
         raise ConfigurationError([Problem("", "is empty", _NOT_FILLED)])
     if not isinstance(value, dict):
@@ -73,7 +73,7 @@ def _checked(value: Any) -> tuple[list[explain.Finding], Settings | None]:
     if found:
         return found, None
     settings = resolve(document)
-    found = list(rules.between_targets(settings))
+    found = list(rules.between_targets(settings, own_namespace))
     return found, None if found else settings
 
 

@@ -8,15 +8,18 @@ every default resolved, so it speaks when all else is right.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from typing import Any
 
 from monitor.config import address, durations
 from monitor.config.model import Consumers, Document, Rotation
 from monitor.config.problems import Path, shown
-from monitor.config.settings import InClear, InFile, Settings, Source
+from monitor.config.settings import InClear, InFile, InSecret, KubernetesSettings, Settings, Source
 
 Finding = tuple[Path, str, str]
+# The namespace that the monitor finds itself in with these settings; None where that cannot be told.
+OwnNamespace = Callable[[KubernetesSettings], str | None]
 
 
 def between_keys(document: Any) -> Iterator[Finding]:
@@ -92,21 +95,53 @@ def _every_replica(target: Mapping[str, Any], path: Path) -> Iterator[Finding]:
         )
 
 
-def between_targets(settings: Settings) -> Iterator[Finding]:
-    """Two rotations of one token would undo each other's work."""
+def written_namespace(kubernetes: KubernetesSettings) -> str | None:
+    """The namespace that the configuration itself says is the monitor's own."""
+    return kubernetes.namespace
+
+
+def between_targets(settings: Settings, own_namespace: OwnNamespace = written_namespace) -> Iterator[Finding]:
+    """Two rotations of one token would undo each other's work.
+
+    own_namespace: is asked only where it decides: a Secret without a namespace has the name of one with a namespace.
+    """
+    own = cache(lambda: own_namespace(settings.kubernetes))
+    rotated = [
+        (index, target.token_source)
+        for index, target in enumerate(settings.targets)
+        if target.rotation is not None and not isinstance(target.token_source, InClear)
+    ]
+    placed = {_apart_from_namespace(source) for _, source in rotated if _is_placed(source)}
     first_of: dict[Source, int] = {}
-    for index, target in enumerate(settings.targets):
-        source = target.token_source
-        if target.rotation is None or isinstance(source, InClear):
-            continue
-        place = InFile(posixpath.normpath(source.path)) if isinstance(source, InFile) else source
+    for index, source in rotated:
+        place: Source = InFile(posixpath.normpath(source.path)) if isinstance(source, InFile) else source
+        if isinstance(source, InSecret) and source.namespace is None and _apart_from_namespace(source) in placed:
+            place = InSecret(source.name, source.key, own())
         first = first_of.setdefault(place, index)
         if first != index:
-            yield (
-                ("targets", index, "auth"),
-                f"its key is kept in {source}, like that of targets[{first}]: two rotations would undo each other",
-                "give it its own Secret or file, or set rotation.enabled: false in one of them",
-            )
+            yield ("targets", index, "auth"), *_one_place(settings, first, index, own)
+
+
+def _is_placed(source: Source) -> bool:
+    return isinstance(source, InSecret) and source.namespace is not None
+
+
+def _apart_from_namespace(source: Source) -> Source:
+    return InSecret(source.name, source.key) if isinstance(source, InSecret) else source
+
+
+def _one_place(settings: Settings, first: int, second: int, own: Callable[[], str | None]) -> tuple[str, str]:
+    """What is said of two targets with one place, and what to write instead."""
+    one, other = settings.targets[first], settings.targets[second]
+    what = (
+        f"the key of {shown(other.name)} is kept in {other.token_source}, like that of {shown(one.name)}"
+        f" (targets[{first}]): two rotations would undo each other"
+    )
+    instead = "give it its own Secret or file, or set rotation.enabled: false in one of them"
+    if _is_placed(one.token_source) is _is_placed(other.token_source):
+        return what, instead
+    what += f" (a Secret without a namespace is one of {own()} here, where the monitor finds itself)"
+    return what, f"{instead}; where the monitor runs in another namespace, write that into kubernetes.namespace"
 
 
 def _renewal(target: Mapping[str, Any], path: Path) -> Iterator[Finding]:

@@ -22,7 +22,8 @@ from monitor.adapters.server.routes import Sources
 from monitor.config.files import check_files
 from monitor.config.load import load_file
 from monitor.config.problems import ConfigurationError
-from monitor.config.settings import InSecret, Settings, TargetSettings
+from monitor.config.rules import OwnNamespace
+from monitor.config.settings import InSecret, KubernetesSettings, Settings, TargetSettings
 from monitor.config.warnings import warnings_of
 from monitor.core.alert_conditions import UNREAD
 from monitor.core.model import Verdict
@@ -77,6 +78,7 @@ class Daemon:
     ) -> None:
         self._settings = settings
         self._file = file
+        self._platform = platform
         self._clock = platform.clock
         self._shared = Shared(settings, platform, self._secret_changed)
         self._sharing: Sharing | None = None
@@ -91,7 +93,7 @@ class Daemon:
         self._reactions = Reactions(self.metrics, self._shown, self._wake_rotation, self._leading)
         self.fleet = Fleet(self._clock, platform.chance, self._reactions, self._wake)
         self.rotations = Rotations(self._clock, self.fleet.sight, self._leading.leads)
-        self._discovering = Discovering(settings, self._shared.kubernetes, self._clock, self.metrics, platform.chance)
+        self._discovering = Discovering(settings, self._shared.kubernetes, self._clock, self.metrics, platform)
         self._inside = InsideArgoCD(self._shared.kubernetes, self._clock, self.fleet.argocd_changed, platform.chance)
         self._targets: dict[str, Target] = {}
         self._ticker = platform.ticker(self._clock, self.fleet.next_due, self.fleet.dispatch)
@@ -330,7 +332,7 @@ class Daemon:
 
     async def _reload(self, path: Path) -> None:
         try:
-            settings = await asyncio.to_thread(_read, path)
+            settings = await asyncio.to_thread(_read, path, self._own_namespace)
         except ConfigurationError as error:
             self._configuration_ok = False
             self.metrics.reloaded(successful=False)
@@ -347,6 +349,10 @@ class Daemon:
         for name, value in kept.items():
             if getattr(settings, name) != value:
                 log.warning("this part of the configuration needs a restart", part=name)
+
+    def _own_namespace(self, _: KubernetesSettings) -> str | None:
+        """By the way to Kubernetes that is in use: what a new file says of it needs a restart."""
+        return self._platform.own_namespace(self._settings.kubernetes)
 
     def _watched_files(self) -> Iterable[Path]:
         if self._file is not None:
@@ -401,7 +407,7 @@ def _warn(settings: Settings) -> None:
         log.warning("configuration", path=notice.path, notice=notice.text)
 
 
-def _read(path: Path) -> Settings:
-    settings = load_file(path)
+def _read(path: Path, own_namespace: OwnNamespace) -> Settings:
+    settings = load_file(path, own_namespace)
     check_files(settings)
     return settings

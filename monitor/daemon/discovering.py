@@ -16,7 +16,7 @@ from monitor.adapters.target_directory import TargetDirectory
 from monitor.cluster import KubernetesApi
 from monitor.config.settings import DiscoverySettings, Settings
 from monitor.core.discovery import Origin, Trouble
-from monitor.daemon.platform import THIS_MACHINE
+from monitor.daemon.platform import THIS_MACHINE, Platform
 from monitor.ports import Clock
 from monitor.services.discovery import Discovery, Errors
 
@@ -33,12 +33,12 @@ class Discovering:
     INTERVAL = Discovery.INTERVAL
 
     def __init__(
-        self, settings: Settings, kubernetes: KubernetesApi, clock: Clock, errors: Errors, chance: Callable[[], float]
+        self, settings: Settings, kubernetes: KubernetesApi, clock: Clock, errors: Errors, platform: Platform
     ) -> None:
         found = settings.discovery or DiscoverySettings()
-        self._objects = _objects(found, kubernetes, chance)
+        self._objects = _objects(found, kubernetes, platform.chance)
         directories = (TargetDirectory(found.directory),) if found.directory is not None else ()
-        self.service = Discovery(settings, (*directories, *self._objects), clock, errors)
+        self.service = Discovery(settings, (*directories, *self._objects), clock, errors, platform.own_namespace)
 
     def start(self) -> None:
         """Begins to look for objects."""
@@ -69,12 +69,12 @@ class Discovered:
 
 
 async def discover_once(
-    settings: Settings, kubernetes: KubernetesApi, clock: Clock, chance: Callable[[], float] = THIS_MACHINE.chance
+    settings: Settings, kubernetes: KubernetesApi, clock: Clock, platform: Platform = THIS_MACHINE
 ) -> Discovered:
     """Looks for targets once, for a command. A place that does not answer in time is among the troubles."""
     if settings.discovery is None:
         return Discovered(settings, ())
-    discovering = Discovering(settings, kubernetes, clock, _Nobody(), chance)
+    discovering = Discovering(settings, kubernetes, clock, _Nobody(), platform)
     discovering.start()
     try:
         late = await discovering.looked(LONGEST_LOOK)

@@ -18,6 +18,7 @@ from monitor.adapters import open_files
 from monitor.adapters.argocd.connections import Connections
 from monitor.adapters.clock import SystemClock
 from monitor.adapters.kubernetes.connection import KubernetesConnection
+from monitor.adapters.kubernetes.own_namespace import own_namespace
 from monitor.adapters.peers import HttpPeers
 from monitor.adapters.server.routes import Sources
 from monitor.adapters.server.server import Server
@@ -94,6 +95,7 @@ class Platform:
     """One machine. chance: 0 to 1. token_hex: so many random bytes as text, never the same twice. host: its name.
 
     connections: to Argo CD servers; distant: to those that may not be on this machine.
+    own_namespace: the namespace that the service finds itself in, None where that cannot be told.
     pod_ip: where other replicas reach it; "" where nobody said. peers: the way to them.
     """
 
@@ -102,6 +104,7 @@ class Platform:
     token_hex: Callable[[int], str]
     host: str
     kubernetes: Callable[[KubernetesSettings, Clock], KubernetesWay] = KubernetesConnection
+    own_namespace: Callable[[KubernetesSettings], str | None] = own_namespace
     connections: Callable[[Clock], Connections] = _connections
     distant: Callable[[Clock], Connections] = _distant
     ticker: Callable[[Clock, Callable[[], float | None], Callable[[], Awaitable[None]]], Ticks] = Ticker

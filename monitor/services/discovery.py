@@ -88,8 +88,17 @@ class Discovery:
     # Seconds between two calls of `refresh`.
     INTERVAL = 1.0
 
-    def __init__(self, settings: Settings, sources: Sequence[TargetSource], clock: Clock, errors: Errors) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        sources: Sequence[TargetSource],
+        clock: Clock,
+        errors: Errors,
+        own_namespace: rules.OwnNamespace = rules.written_namespace,
+    ) -> None:
+        """own_namespace: which namespace a Secret is in where none is written."""
         self._settings = settings
+        self._own_namespace = own_namespace
         self._sources = sources
         self._clock = clock
         self._errors = errors
@@ -174,7 +183,7 @@ class Discovery:
         first = len(self._settings.targets)
         ordered = by_precedence(kept, self._owners)
         whole = replace(self._settings, targets=(*self._settings.targets, *(one.value for one in ordered)))
-        found = {path[1] for path, _, _ in rules.between_targets(whole)}
+        found = {path[1] for path, _, _ in rules.between_targets(whole, self._own_namespace)}
         twice = {one.name for at, one in enumerate(ordered, first) if at in found}
         what = (
             "its key is kept where that of another target is, and two rotations would undo each other; give it its own"

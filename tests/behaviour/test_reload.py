@@ -245,6 +245,24 @@ async def test_a_broken_file_is_refused_and_told_and_the_old_one_goes_on(
         assert await running.metric("tokenmonitor_config_last_reload_successful") == 1.0
 
 
+async def test_a_second_rotation_of_a_secret_that_the_monitors_own_namespace_holds_is_refused(
+    world: Outside, configuration: Configuration
+) -> None:
+    kubeconfig = world.kubernetes().kubeconfig  # its context is in the namespace, and nothing else says so
+    configuration.more["kubernetes"] = {"kubeconfig": kubeconfig, "lease": {"enabled": False}}
+    configuration.password_target("first", namespace=NAMESPACE)
+    async with started(configuration) as running:
+        await until(lambda: running.status("first") is Status.VALID)
+        configuration.password_target("second")
+        configuration.targets["second"]["auth"]["tokenSecretKeyRef"]["name"] = "token-first"
+        with structlog.testing.capture_logs() as logs:
+            configuration.save()
+            await read_anew(running)
+        (line,) = [line for line in logs if line["log_level"] == "error"]
+        assert 'the key of "second" is kept in Secret token-first' in line["problems"]
+        assert names(running) == ["first"]
+
+
 async def test_a_file_that_is_gone_for_a_moment_does_no_harm(world: Outside, configuration: Configuration) -> None:
     world.put_token(world.new_token(), "token-first")
     configuration.token_target("first")

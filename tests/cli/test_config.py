@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from monitor.cli.main import run
 from monitor.config.load import load
+from monitor.simulator.kubernetes.app import write_kubeconfig
 
 VALUES = """
 global:
@@ -64,3 +65,19 @@ def test_the_schema_is_json(capsys: pytest.CaptureFixture[str]) -> None:
 def test_completion_scripts_are_printed(capsys: pytest.CaptureFixture[str], shell: str) -> None:
     assert run(["completion", shell]) == 0
     assert "token-monitor" in capsys.readouterr().out
+
+
+def test_a_secret_that_two_rotations_share_is_refused_by_the_namespace_of_the_kubeconfig(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", "http://127.0.0.1:9", "x", namespace="codefresh")
+    file = tmp_path / "monitor.yaml"
+    target = "url: 'https://a.example', auth: {type: password}"
+    file.write_text(
+        f"kubernetes: {{kubeconfig: {kubeconfig}}}\n"
+        f"targets: [{{name: a, namespace: codefresh, {target}}}, {{name: b, {target}}}]"
+    )
+    for command in (["config", "validate", str(file)], ["doctor", "--config", str(file)]):
+        assert run(command) == 3
+        assert 'the key of "b" is kept in Secret argocd-token, key token, like that of "a"' in capsys.readouterr().err
+    assert run(["doctor", "--config", str(file), "--service-account", "elsewhere/monitor", "--rbac"]) == 0

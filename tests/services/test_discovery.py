@@ -243,6 +243,23 @@ async def test_of_two_rotations_of_one_token_the_first_goes_on(stage: Stage) -> 
 
 
 @told
+async def test_a_rotation_of_a_secret_in_the_monitors_own_namespace_is_no_second_one_there(stage: Stage) -> None:
+    text = "url: https://argocd.example.com\nauth: {type: password}\n"
+    target = {"name": "main", "url": "https://a.example.com", "auth": {"type": "password"}}
+    where = {
+        "kubernetes": {"namespaces": ["team-a", "team-b"], "kinds": ["ConfigMap", "Secret"], "allowRotation": True}
+    }
+    found = settings_of({"targets": [target], "discovery": where})
+    stage.discovery = Discovery(found, (stage.a, stage.b), stage.clock, stage, lambda _: "team-b")
+    stage.a.put("first", text)
+    stage.b.put("second", text)
+    await stage.refresh()
+    assert stage.names == ["main", "first"]
+    (trouble,) = stage.troubles
+    assert trouble.startswith("Secret team-b/second: its key is kept where that of another target is")
+
+
+@told
 async def test_of_two_new_rotations_of_one_token_the_older_object_goes_on(stage: Stage) -> None:
     text = "url: https://argocd.example.com\nauth: {type: password}\n"
     where = {"kubernetes": {"namespaces": ["team-a", "team-b"], "allowRotation": True}}

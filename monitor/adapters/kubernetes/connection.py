@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+from yaml import YAMLError
 
 from monitor.adapters.kubernetes.library import (
     ApiClient,
@@ -41,6 +42,17 @@ RETRY_CONFIGURATION = 10.0
 # Seconds that a watch may last beyond the `timeoutSeconds` of its query; and one whose query names none.
 WATCH_SLACK = 30.0
 LONGEST_WATCH = 3600.0
+# What the library raises for a configuration that it cannot use: it believes that a kubeconfig is well-formed.
+UNUSABLE = (
+    ConfigException,
+    OSError,
+    ValueError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    AssertionError,
+    YAMLError,
+)
 
 logging.getLogger("kubernetes_asyncio.client.rest").addFilter(lambda record: record.levelno > logging.DEBUG)
 
@@ -171,7 +183,7 @@ class KubernetesConnection:
             self._loaded_at = now
             try:
                 way = await self._load()
-            except (ConfigException, OSError, ValueError, TypeError, KeyError) as error:
+            except UNUSABLE as error:
                 reason = printable(str(error), 200) or type(error).__name__
                 self._failure = (
                     f"no way to the Kubernetes API: {reason}; run in a pod with a service account,"
@@ -185,10 +197,10 @@ class KubernetesConnection:
 
     async def _load(self) -> _Way:
         found = Configuration()
-        pod_namespace = _pod_namespace()
-        if self._settings.kubeconfig is None and self._settings.context is None and pod_namespace is not None:
+        namespace = pod_namespace()
+        if self._settings.kubeconfig is None and self._settings.context is None and namespace is not None:
             load_incluster_config(client_configuration=found)  # type: ignore[no-untyped-call]
-            self.namespace = self._settings.namespace or pod_namespace or "default"
+            self.namespace = self._settings.namespace or namespace or "default"
         else:
             loader = await load_kube_config(
                 config_file=self._settings.kubeconfig, context=self._settings.context, client_configuration=found
@@ -307,10 +319,10 @@ def _object(raw: bytes | bytearray) -> dict[str, Any] | None:
 
 def in_pod() -> bool:
     """Whether this runs in a pod with a service account."""
-    return _pod_namespace() is not None
+    return pod_namespace() is not None
 
 
-def _pod_namespace() -> str | None:
+def pod_namespace() -> str | None:
     """The namespace of the pod that this runs in; None outside of Kubernetes."""
     try:
         return NAMESPACE_FILE.read_text("utf-8").strip()

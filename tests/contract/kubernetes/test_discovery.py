@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import random
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -15,6 +14,7 @@ from monitor.cluster import MERGE_PATCH, Answer
 from monitor.config.load import settings_of
 from monitor.core.discovery import KEYS, LABEL
 from monitor.daemon.discovering import Discovering
+from monitor.daemon.platform import THIS_MACHINE
 from monitor.daemon.shared import Shared
 from monitor.metrics import Metrics
 from monitor.services.checker import Checked
@@ -109,7 +109,7 @@ async def discovering(cluster: Cluster) -> AsyncIterator[Service]:
     )
     async with Shared(settings) as shared:
         metrics = Metrics(CollectorRegistry(), "test")
-        found = Discovering(settings, shared.kubernetes, shared.clock, metrics, random.random)
+        found = Discovering(settings, shared.kubernetes, shared.clock, metrics, THIS_MACHINE)
         found.start()
         try:
             yield Service(shared, found, metrics)
