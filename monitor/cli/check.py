@@ -91,7 +91,7 @@ def command(
         logs.configure("auto", "warning", sys.stderr)
         results = asyncio.run(check_configured(config_file, targets))
         show(results, output, several=True)
-        return exit_code(verdict for _, _, verdict in results)
+        return exit_code(results)
     if server is None:
         raise click.UsageError("which Argo CD? Give --server URL (or ARGOCD_SERVER), or --config FILE.")
     if targets:
@@ -112,7 +112,7 @@ def command(
     )
     result = asyncio.run(_check(endpoint, given, expected))
     show([result], output, several=False)
-    return exit_code([result[2]])
+    return exit_code([result])
 
 
 async def _check(endpoint: Endpoint, given: Given, expected: Expectation) -> Result:
@@ -123,7 +123,7 @@ async def _check(endpoint: Endpoint, given: Given, expected: Expectation) -> Res
         checked = await Checker(client, given, expected, clock).check(full=True)
     finally:
         await connections.close()
-    return endpoint.base, endpoint.base, checked.verdict
+    return endpoint.base, endpoint.base, checked
 
 
 def _base(server: str, rootpath: str) -> str:

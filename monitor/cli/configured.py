@@ -13,6 +13,7 @@ from monitor.adapters.kubernetes.journal_store import KubernetesJournalStore
 from monitor.cli.output import Result
 from monitor.cli.run import load
 from monitor.config.settings import InFile, InSecret, Settings, TargetSettings
+from monitor.core.replicas import after_one_look
 from monitor.core.report import RotationReport, TargetReport, status_json
 from monitor.daemon.discovering import discover_once
 from monitor.daemon.shared import Shared
@@ -28,7 +29,7 @@ async def check_configured(config_file: str, names: tuple[str, ...]) -> list[Res
     async with Shared(settings) as shared:
         chosen = _some(named(await with_discovered(shared, settings), names, config_file), config_file)
         checked = await check_all(shared, chosen)
-    return [(target.name, target.address.url, one.verdict) for target, one in zip(chosen, checked, strict=True)]
+    return [(target.name, target.address.url, one) for target, one in zip(chosen, checked, strict=True)]
 
 
 async def look_now(config_file: str, names: tuple[str, ...]) -> list[dict[str, object]]:
@@ -59,7 +60,8 @@ async def _rotation(shared: Shared, settings: TargetSettings) -> RotationReport 
 
 
 def _report(settings: TargetSettings, checked: Checked, rotation: RotationReport | None) -> TargetReport:
-    verdict = checked.verdict
+    verdict, replicas = checked.verdict, checked.replicas
+    problems = (checked.problem, after_one_look(replicas) if replicas is not None else "")
     return TargetReport(
         name=settings.name,
         server=settings.address.url,
@@ -70,10 +72,11 @@ def _report(settings: TargetSettings, checked: Checked, rotation: RotationReport
         verdict=verdict,
         since=verdict.checked_at,
         told=verdict if verdict.accepted is not None else None,
-        problem=checked.problem,
+        problem="; ".join(filter(None, problems)),
         anonymous_access=verdict.anonymous_access,
         checks=1,
         rotation=rotation,
+        replicas=replicas,
     )
 
 
@@ -104,12 +107,13 @@ def known_names(settings: Settings) -> str:
 
 
 async def check_all(shared: Shared, targets: Sequence[TargetSettings]) -> list[Checked]:
-    """One full check of each, so many at the same time."""
+    """One full check of each, so many at the same time; through each replica where the target wants that."""
+    await shared.know_replicas(targets)
     gate = asyncio.Semaphore(AT_ONCE)
 
     async def check(settings: TargetSettings) -> Checked:
         async with gate:
-            return await shared.target(settings).checker.check(full=True)
+            return await shared.target(settings).checked_by.check(full=True)
 
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(check(target)) for target in targets]

@@ -115,6 +115,7 @@ async def _examine(settings: Settings, asked: Asked) -> tuple[list[Examination],
             whole = discovered.settings
             shared.rotating.reloaded(whole)
             chosen = replace(whole, targets=named(whole, asked.names, asked.config_file))
+            await shared.know_replicas(chosen.targets)
             patients = [_patient(shared, whole, target, login=asked.login) for target in chosen.targets]
             doctor = Doctor(
                 chosen, patients, shared.kubernetes, look_at, shared.clock, account=asked.account, told=progress.tell
@@ -152,7 +153,7 @@ def _patient(shared: Shared, settings: Settings, target: TargetSettings, *, logi
         )
     return Patient(
         target,
-        shared.target(target).checker,
+        shared.target(target).checked_by,
         client,
         shared.assembly.source(target.token_source),
         ServerInspection(endpoint, connections, shared.contexts),

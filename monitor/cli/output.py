@@ -9,9 +9,10 @@ from collections.abc import Iterable, Sequence
 
 import click
 
-from monitor.core.model import Verdict
-from monitor.core.report import check_json, rfc3339
+from monitor.core.replicas import after_one_look, in_words
+from monitor.core.report import check_json, replicas_json, rfc3339
 from monitor.core.status import Kind
+from monitor.services.checker import Checked
 
 WORDS: dict[Kind, tuple[str, str]] = {
     Kind.ACCEPTED: ("OK", "green"),
@@ -22,7 +23,7 @@ WORDS: dict[Kind, tuple[str, str]] = {
 # Which one decides when several targets were checked: a refused token outranks what cannot be told.
 SEVERITY = (Kind.ACCEPTED, Kind.ATTENTION, Kind.UNKNOWN, Kind.REFUSED)
 
-Result = tuple[str, str, Verdict]
+Result = tuple[str, str, Checked]
 
 
 def colours() -> bool:
@@ -31,17 +32,25 @@ def colours() -> bool:
 
 
 def show(results: list[Result], output: str, *, several: bool) -> None:
-    """Prints results (target, server, verdict) as text or JSON. `several`: JSON is a list."""
+    """Prints results (target, server, what was found) as text or JSON. `several`: JSON is a list."""
     if output == "json":
-        values = [check_json(*result) for result in results]
+        values = [_as_json(*result) for result in results]
         click.echo(json.dumps(values if several else values[0], indent=2, ensure_ascii=False))
         return
-    for name, server, verdict in results:
-        click.echo("\n".join(lines(name, server, verdict)))
+    for result in results:
+        click.echo("\n".join(_lines(*result)))
 
 
-def lines(name: str, server: str, verdict: Verdict) -> Iterable[str]:
+def _as_json(name: str, server: str, checked: Checked) -> dict[str, object]:
+    told = check_json(name, server, checked.verdict)
+    if checked.replicas is not None:
+        told["replicas"] = replicas_json(checked.replicas)
+    return told
+
+
+def _lines(name: str, server: str, checked: Checked) -> Iterable[str]:
     """The first line is `WORD: target status: cause | perfdata`, as monitoring plugins have it; then the rest."""
+    verdict = checked.verdict
     word, colour = WORDS[verdict.status.kind]
     head = click.style(word, fg=colour, bold=True) if colours() else word
     yield f"{head}: {name} {verdict.status}: {verdict.cause} | duration={verdict.duration:.3f}s;;;0"
@@ -54,11 +63,17 @@ def lines(name: str, server: str, verdict: Verdict) -> Iterable[str]:
         yield f"  expires  {rfc3339(verdict.expires_at)}"
     if verdict.status.kind is not Kind.ACCEPTED:
         yield f"  remedy   {verdict.remedy}"
+    if checked.replicas is not None:
+        yield f"  replicas {in_words(checked.replicas)}"
+        if problem := after_one_look(checked.replicas):
+            yield f"           {problem}"
 
 
-def exit_code(verdicts: Iterable[Verdict]) -> int:
+def exit_code(results: Iterable[Result]) -> int:
     """The exit code of the worst verdict."""
-    return max((verdict.status.kind for verdict in verdicts), key=SEVERITY.index, default=Kind.UNKNOWN).value
+    return max(
+        (checked.verdict.status.kind for _, _, checked in results), key=SEVERITY.index, default=Kind.UNKNOWN
+    ).value
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]], colour_of: Sequence[str | None], column: int) -> str:

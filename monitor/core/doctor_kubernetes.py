@@ -1,4 +1,4 @@
-"""What `token-monitor doctor` says of Kubernetes: the Secrets, what the monitor may do, and who else writes the token.
+"""What `token-monitor doctor` says of Kubernetes: Secrets, what the monitor may do, other writers, a server's replicas.
 
 Facts in, findings out, as in `doctor`. A permission that lacks is named with what it is for; the Role that would be
 enough is made by `permissions.roles`.
@@ -10,6 +10,7 @@ import enum
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from monitor.core import replicas
 from monitor.core.doctor import Area, Finding, Level
 from monitor.core.permissions import Permission, ServiceAccount
 from monitor.core.writers import OURS, in_words, remedy
@@ -203,3 +204,18 @@ def writer_findings(facts: SecretFacts) -> Iterator[Finding]:
         yield Finding(Level.WARN, Area.WRITERS, what, cause, fix)
     if not found:
         yield Finding(Level.OK, Area.WRITERS, what, "none")
+
+
+# --- replicas of a server ----------------------------------------------------------------------------------------------
+
+
+def replicas_finding(report: replicas.ReplicasReport) -> Finding:
+    """Whether each replica answers, and as the others do."""
+    what = f"replicas of {report.service}"
+    if report.split_since is not None:
+        fix = f"look again in two minutes, for a cache that is behind heals by itself. {replicas.advice(report)}"
+        return Finding(Level.WARN, Area.ARGOCD, what, replicas.in_words(report), fix)
+    if problem := replicas.after_one_look(report):
+        fix = "see to that; where this is not run in the cluster, run it in the monitor's pod: pods are reached from there"
+        return Finding(Level.UNKNOWN, Area.ARGOCD, what, problem, fix)
+    return Finding(Level.OK, Area.ARGOCD, what, replicas.in_words(report))

@@ -193,14 +193,20 @@ def problem(voices: Sequence[Voice], service: str, memory: Memory, seconds: floa
             f"the token is refused {by}: a cache that is behind heals by itself;"
             f" what stays for {span(STAYS)} is told as a refusal"
         )
-    silent = _of(voices, Said.UNKNOWN)
-    if silent and lasts(memory.silent, seconds):
-        port = silent[0].replica.port
-        said.append(
-            f"{len(silent)} of {_replicas(len(voices), name)} cannot be asked ({_names(silent)}):"
-            f" see that a NetworkPolicy lets the monitor reach the pods on port {port}, and look at their log"
-        )
+    if lasts(memory.silent, seconds):
+        said += _silence(voices, name)
     return "; ".join(said)
+
+
+def after_one_look(report: ReplicasReport) -> str:
+    """The same where nobody looks again: who cannot be asked is told at once; "" for nothing."""
+    silence = _silence(report.voices, report.service.rpartition("/")[2])
+    return "; ".join((*filter(None, (report.problem,)), *silence))
+
+
+def advice(report: ReplicasReport) -> str:
+    """What to do where the replicas of a report disagree."""
+    return remedy(_of(report.voices, Said.REFUSED), _of(report.voices, Said.ACCEPTED), report.service)
 
 
 def in_words(report: ReplicasReport) -> str:
@@ -223,6 +229,16 @@ def _lasting(present: bool, before: Lasting | None, token: str | None, seconds: 
     if not present:
         return None
     return before if before is not None and before.of == token else Lasting(seconds, at, token)
+
+
+def _silence(voices: Sequence[Voice], name: str) -> list[str]:
+    silent = _of(voices, Said.UNKNOWN)
+    if not silent:
+        return []
+    return [
+        f"{len(silent)} of {_replicas(len(voices), name)} cannot be asked ({_names(silent)}): see that a NetworkPolicy"
+        f" lets the monitor reach the pods on port {silent[0].replica.port}, and look at their log"
+    ]
 
 
 def _of(voices: Iterable[Voice], said: Said) -> list[Voice]:

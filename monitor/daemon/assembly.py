@@ -24,7 +24,7 @@ REPLICA_TIMEOUT = 3.0
 class Assembly:
     """Builds targets over what the process shares: connections (`distant`: never to this machine), TLS contexts, Secrets.
 
-    endpoints: the watch on the replicas of Services; None where only Services are asked (commands).
+    endpoints: the watch on the replicas of Services.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class Assembly:
         contexts: TlsContexts,
         clock: Clock,
         secrets: SecretReader,
-        endpoints: EndpointWatch | None = None,
+        endpoints: EndpointWatch,
     ) -> None:
         self._connections = connections
         self._distant = distant
@@ -79,9 +79,8 @@ class Assembly:
         self, settings: TargetSettings, checker: Checker, source: CredentialSource, expected: Expectation
     ) -> EveryReplica | None:
         service = settings.service
-        if service is None or self._endpoints is None:
+        if service is None:
             return None
-
         connections = self.connections(settings)
 
         def connect(replica: Replica) -> ArgoCD:

@@ -17,11 +17,14 @@ from monitor.ports import Announcer, Clock
 from monitor.services.fleet import Target
 from monitor.services.rotator import Rotator
 
+# Commands check once, and wait no longer than this for the list of a Service's replicas.
+FIRST_LIST = 5.0
+
 
 class Shared:
     """Connections, TLS contexts, the way to Kubernetes. `async with` closes them.
 
-    on_secret(namespace, name): called when a watched Secret changed; without it nothing is watched (commands).
+    on_secret(namespace, name): called when a watched Secret changed; without it no Secret is watched (commands).
     """
 
     def __init__(
@@ -36,7 +39,7 @@ class Shared:
         self.contexts = TlsContexts()
         self.kubernetes = platform.kubernetes(settings.kubernetes, self.clock)
         self.watch = SecretWatch(self.kubernetes, on_secret, platform.chance) if on_secret else None
-        self.endpoints = EndpointWatch(self.kubernetes, platform.chance) if on_secret else None
+        self.endpoints = EndpointWatch(self.kubernetes, platform.chance)
         self.secrets = SecretReader(self.kubernetes, self.watch)
         self.assembly = Assembly(
             self.connections, self.distant, self.contexts, self.clock, self.secrets, self.endpoints
@@ -53,18 +56,21 @@ class Shared:
         """Ends the watches, and closes every connection."""
         if self.watch is not None:
             await self.watch.close()
-        if self.endpoints is not None:
-            await self.endpoints.close()
+        await self.endpoints.close()
         await self.connections.close()
         await self.distant.close()
         await self.kubernetes.close()
 
     def follow_services(self, targets: Iterable[TargetSettings]) -> None:
         """Makes the Services of these targets the ones whose replicas are known."""
-        if self.endpoints is not None:
-            services = (target.service for target in targets)
-            self.endpoints.set_wanted(Place(found.namespace, found.name) for found in services if found is not None)
-            self.endpoints.start()
+        services = (target.service for target in targets)
+        self.endpoints.set_wanted(Place(found.namespace, found.name) for found in services if found is not None)
+        self.endpoints.start()
+
+    async def know_replicas(self, targets: Iterable[TargetSettings]) -> None:
+        """Finds the replicas of these targets' Services, for a command, which checks once."""
+        self.follow_services(targets)
+        await self.endpoints.first_heard(FIRST_LIST)
 
     def target(self, settings: TargetSettings) -> Target:
         """One target, to be checked."""

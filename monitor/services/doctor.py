@@ -33,6 +33,7 @@ from monitor.core.doctor import (
 from monitor.core.doctor_kubernetes import (
     Holds,
     permission_finding,
+    replicas_finding,
     secret_finding,
     writer_findings,
 )
@@ -43,6 +44,7 @@ from monitor.core.secret import Secret
 from monitor.ports import ArgoCD, Clock, CredentialSource
 from monitor.services.checker import Checked, Checker
 from monitor.services.cluster_facts import ClusterFacts
+from monitor.services.every_replica import EveryReplica
 from monitor.services.login_trial import LoginTrial
 
 TARGETS_AT_ONCE = 16
@@ -71,7 +73,7 @@ class Patient:
     """One target with what is needed to look at it. login: to try its password, None where none is to be tried."""
 
     settings: TargetSettings
-    checker: Checker
+    checker: Checker | EveryReplica
     argocd: ArgoCD
     source: CredentialSource
     inspection: Inspection
@@ -231,7 +233,8 @@ class Doctor:
             password_problem=password.problem if password is not None else "",
             login=login,
         )
-        return list(account_findings(facts))
+        replicas = checked.replicas
+        return [*account_findings(facts), *((replicas_finding(replicas),) if replicas is not None else ())]
 
     async def _account_page(self, argocd: ArgoCD, checked: Checked, token: Secret) -> Account | None:
         name = checked.verdict.account

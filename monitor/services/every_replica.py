@@ -72,9 +72,11 @@ class EveryReplica:
         """Takes over since when the replicas of the same server disagree."""
         self._memory, self._told = former._memory, former._told
 
-    async def check(self, *, full: bool, fresh: bool = False, last: Checked | None = None) -> Checked:
+    async def check(
+        self, *, full: bool, fresh: bool = False, last: Checked | None = None, credential: Credential | None = None
+    ) -> Checked:
         """As `Checker.check`, with the replicas in the result and in the verdict."""
-        credential = await self._source.read(ask=fresh)
+        credential = credential or await self._source.read(ask=fresh)
         token = inspect(credential.token, credential.problem, readable=credential.readable)
         found = self._replicas.look()
         if isinstance(token, Unsendable) or not found.replicas:

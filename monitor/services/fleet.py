@@ -62,6 +62,11 @@ class Target:
     settings: object = None
     every_replica: EveryReplica | None = None
 
+    @property
+    def checked_by(self) -> Checker | EveryReplica:
+        """What checks it."""
+        return self.every_replica or self.checker
+
 
 class Listener(Protocol):
     """Who is told of each finished check: the metrics."""
@@ -317,8 +322,7 @@ class Fleet:
         now = self._clock.monotonic()
         target, track = runtime.target, runtime.track
         full = runtime.full_at is None or now - runtime.full_at >= target.account_interval or track.suspect
-        checker = target.every_replica or target.checker
-        result = await checker.check(full=full, fresh=track.suspect, last=runtime.last)
+        result = await target.checked_by.check(full=full, fresh=track.suspect, last=runtime.last)
         if result.proven and runtime.changed_at <= now:
             runtime.full_at = now
         elif full:

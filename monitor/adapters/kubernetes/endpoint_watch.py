@@ -7,7 +7,9 @@ or where nothing was heard for long, nobody is asked.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import NamedTuple
 
 from monitor.adapters.kubernetes.following import Followed, Followers
@@ -31,15 +33,16 @@ class Place(NamedTuple):
 
 
 class _Watched(Followed[Slice]):
-    """One Service, and why it may not be followed."""
+    """One Service, and why it may not be followed. heard: set once it is known, or known why it is not."""
 
-    __slots__ = ("began", "denied", "place")
+    __slots__ = ("began", "denied", "heard", "place")
 
     def __init__(self, place: Place, began: float) -> None:
         super().__init__()
         self.place = place
         self.began = began
         self.denied = ""
+        self.heard = asyncio.Event()
 
 
 class EndpointWatch(Followers[Place, _Watched]):
@@ -48,6 +51,15 @@ class EndpointWatch(Followers[Place, _Watched]):
     def set_wanted(self, places: Iterable[Place]) -> None:
         """Makes these Services the ones that are followed; those that stay are not disturbed."""
         self._want(places)
+
+    async def first_heard(self, within: float) -> None:
+        """Waits until each Service is known, or why it is not, at most so many seconds. What is not known then is trouble."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                for watched in tuple(self._watched.values()):
+                    await watched.heard.wait()
+        for watched in self._watched.values():
+            watched.began = float("-inf")
 
     def service(self, place: Place) -> str:
         """`NAMESPACE/NAME`."""
@@ -75,8 +87,9 @@ class EndpointWatch(Followers[Place, _Watched]):
             return f"{said} ({watched.denied}): {fix}, or take everyReplica out of the target"
         if now - watched.began < BEGINNING:
             return ""
+        why = watched.following.why if watched.following is not None else ""
         return (
-            f"{said}: see that the monitor reaches the Kubernetes API (`token-monitor doctor`), or take everyReplica out of"
+            f"{said}{f' ({why})' if why else ''}: see that the monitor reaches the Kubernetes API (`token-monitor doctor`), or take everyReplica out of"
             " the target"
         )
 
@@ -86,9 +99,13 @@ class EndpointWatch(Followers[Place, _Watched]):
     def _named(self, watched: _Watched) -> tuple[str, str]:
         return "replicas of Service", watched.place.name
 
+    def _unused(self, watched: _Watched) -> None:
+        watched.heard.set()
+
     def _reflector(self, watched: _Watched) -> Reflector[Slice]:
         def listed() -> None:
             watched.denied = ""
+            watched.heard.set()
 
         return Reflector(
             self._api,
@@ -104,6 +121,7 @@ class EndpointWatch(Followers[Place, _Watched]):
         """Said in the reports of the targets, and logged there."""
         if answer.status in DENIED:
             watched.denied = answer.message or f"HTTP {answer.status}"
+            watched.heard.set()
 
 
 class WatchedService:

@@ -119,7 +119,9 @@ async def test_without_a_cluster_the_problem_is_told_after_the_beginning(world: 
     async with watching(world) as watch:
         assert problem(watch) == ""
         await asyncio.sleep(BEGINNING)
-        assert "are not known, only the Service is asked: see that the monitor reaches" in problem(watch)
+        assert "are not known, only the Service is asked (no kubeconfig): see that the monitor reaches" in problem(
+            watch
+        )
 
 
 @in_virtual_time
@@ -140,3 +142,46 @@ async def test_a_slice_without_endpoints_or_with_nonsense_is_nothing(world: Worl
         await asyncio.sleep(0.1)
         assert names(watch) == []
         assert not isinstance(await world.api.request("GET", "/version"), NoAnswer)
+
+
+@in_virtual_time
+async def test_a_command_waits_until_the_replicas_are_known_or_why_they_are_not(world: World) -> None:
+    publish(world.state, NAMESPACE, "argocd-server", [A])
+    other = Place("other", "argocd-server")
+    world.allow("list,watch", "endpointslices", GROUP)
+    watch = EndpointWatch(world.api, random.Random(1).random)
+    watch.set_wanted((SERVICE, other))
+    async with watch:
+        began = world.api.clock.monotonic()
+        await watch.first_heard(5.0)
+        assert world.api.clock.monotonic() - began < 1.0
+        assert names(watch) == ["a"]
+        assert "is forbidden" in problem(watch, other)
+
+
+@in_virtual_time
+async def test_a_command_waits_no_longer_than_it_was_told_and_says_why_nothing_is_known(world: World) -> None:
+    publish(world.state, NAMESPACE, "argocd-server", [A])
+    watch = EndpointWatch(world.api, random.Random(1).random)
+    watch.set_wanted((SERVICE,))
+    world.state.go_away(300.0)
+    async with watch:
+        began = world.api.clock.monotonic()
+        await watch.first_heard(5.0)
+        assert world.api.clock.monotonic() - began == 5.0
+        assert "are not known, only the Service is asked: see that the monitor reaches" in problem(watch)
+
+
+@in_virtual_time
+async def test_a_command_without_a_cluster_says_so_at_once(world: World) -> None:
+    async def nowhere() -> str:
+        return "no kubeconfig"
+
+    world.api.ready = nowhere  # type: ignore[method-assign]
+    watch = EndpointWatch(world.api, random.Random(1).random)
+    watch.set_wanted((SERVICE,))
+    async with watch:
+        began = world.api.clock.monotonic()
+        await watch.first_heard(5.0)
+        assert world.api.clock.monotonic() - began < 1.0
+        assert "only the Service is asked (no kubeconfig): see that" in problem(watch)
