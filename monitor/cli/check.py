@@ -135,8 +135,8 @@ def _base(server: str, rootpath: str) -> str:
         raise click.UsageError(f"--server: {error.what}; {error.instead}") from None
     if path and found.rootpath and path != found.rootpath:
         raise click.UsageError("--rootpath: the address has a path already; give the path once.")
-    if found.scheme == "http" and not (found.is_loopback or found.is_cluster_internal):
-        click.echo(f"warning: the token travels to {found.host} without encryption; use https://", err=True)
+    if found.in_the_open:
+        click.echo(f"warning: the token {found.in_the_open}", err=True)
     return found.url if found.rootpath else found.url + path
 
 

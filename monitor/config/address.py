@@ -69,6 +69,16 @@ class Address:
         labels = host.split(".")
         return (len(labels) == 1 and ":" not in host) or labels[2:3] == ["svc"] or host.endswith(".cluster.local")
 
+    @property
+    def in_the_open(self) -> str:
+        """How what is sent there can be read on its way, and what to write instead; "" where it cannot."""
+        if self.scheme == "https" or self.is_loopback or self.is_cluster_internal:
+            return ""
+        return (
+            f"travels to {self.host} without encryption; use https://, or write a Service as NAME.NAMESPACE.svc, which"
+            " can be nothing else"
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class ServiceName:

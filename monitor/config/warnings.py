@@ -77,8 +77,8 @@ def _alertmanager(told: AlertmanagerSettings) -> Iterator[tuple[str, str]]:
         yield "alertmanager.tls.insecure", "certificates are not checked: whoever answers is told; use caFile"
     for index, url in enumerate(told.urls):
         found = address.of_url(url)
-        if credential and found.scheme == "http" and not (found.is_loopback or found.is_cluster_internal):
-            yield f"alertmanager.urls[{index}]", "the credential travels without encryption; use https://"
+        if credential and found.in_the_open:
+            yield f"alertmanager.urls[{index}]", f"the credential {found.in_the_open}"
 
 
 def _of_target(target: TargetSettings) -> Iterator[tuple[str, str]]:
@@ -139,5 +139,5 @@ def _transport(target: TargetSettings) -> Iterator[tuple[str, str]]:
     for key, value in (("caFile", tls.ca_file), ("certFile", tls.cert_file), ("serverName", tls.server_name)):
         if value:
             yield f"tls.{key}", "has no effect with http://; remove it, or use https"
-    if not (address.is_loopback or address.is_cluster_internal):
-        yield "server", f"the token travels to {address.host} without encryption; use https://"
+    if address.in_the_open:
+        yield "server", f"the token {address.in_the_open}"

@@ -70,6 +70,8 @@ def test_17_plain_http_is_taken_and_told_where_it_leaves_the_cluster() -> None:
     ):
         assert not told(url=inside)
     assert not told(server={"svc": "argo-cd-server", "port": 80})
+    assert not told(server={"svc": "argo-cd-server.argocd.svc"})
+    assert told(server={"svc": "argo-cd-server.argocd"})  # by its looks it may be a host in the company's network
     for outside in ("http://argocd.example.com", "http://10.0.0.7:8080", "http://argocd.company.internal"):
         assert told(url=outside)
 
