@@ -161,6 +161,7 @@ def check_step(s: Situation, step: Act | Wait) -> None:
             assert s.readable
             assert key_id in before.owned
             assert key_id != s.token_id
+            assert before.state is not State.IDLE or s.now >= before.sweep_at, "somebody may still use it"
         case Publish(token, version):
             assert s.readable
             assert (before.state, journal.state) == (State.VERIFIED, State.VERIFIED)
@@ -188,6 +189,18 @@ def check_access(s: Situation, journal: Journal, effect: Mint | ListKeys | Delet
 @given(situations())
 def test_nothing_is_decided_that_must_never_be_done(s: Situation) -> None:
     check_step(s, decide(s))
+
+
+@st.composite
+def sweeping(draw: st.DrawFn) -> Situation:
+    """At rest with a token that works and keys that nobody uses: some listed, some doubted, spared or not."""
+    s = draw(situations())
+    stones = [Tombstone(id_, draw(moments)) for id_ in OUR_IDS if draw(truths)]
+    journal = replace(s.journal, state=State.IDLE, account="ci", owned=tuple(OUR_IDS[1:]), tombstones=tuple(stones))
+    journal = replace(journal, current="tm-a", sweep_at=draw(moments))
+    listed = tuple(map(Key, draw(st.lists(ids, max_size=5))))
+    now = {"status": Status.VALID, "token_id": "tm-a", "token": Secret("token of tm-a"), "readable": True, "leap": 0.0}
+    return replace(s, journal=journal, keys=listed, account="ci", **now)
 
 
 outcomes = st.one_of(
@@ -224,6 +237,20 @@ def test_any_outcome_of_any_effect_leaves_a_journal_that_can_be_written(
     if not isinstance(outcome, Done | Listed | Consumers | Conflict | Minted):
         gone = set(journal.owned) - set(after.owned)
         assert gone <= ({effect.key_id} if isinstance(effect, Mint) and isinstance(outcome, Refused) else set())
+
+
+@settings(max_examples=400, deadline=None)
+@given(situations() | sweeping(), outcomes, st.sampled_from([0.0, 1.0, 30.0]))
+def test_what_came_of_an_effect_never_shortens_the_time_for_which_an_unused_key_is_spared(
+    s: Situation, outcome: Outcome, lasted: float
+) -> None:
+    """A deletion at rest puts the next look at the list to a minute from now, which is never earlier than it was."""
+    step = decide(s)
+    check_step(s, step)
+    if isinstance(step, Act) and step.effect is not None:
+        assert step.journal.sweep_at >= s.journal.sweep_at
+        after = learn(step.journal, step.effect, outcome, s.now + lasted, s.password)
+        assert after.sweep_at >= step.journal.sweep_at
 
 
 @settings(max_examples=60, deadline=None)

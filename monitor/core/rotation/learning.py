@@ -167,6 +167,7 @@ def _learn_consumers(journal: Journal, old: tuple[str, ...] | None, now: float, 
 def _learn_deleted(journal: Journal, key_id: str, now: float) -> Journal:
     if journal.state is State.IDLE and any(stone.id == key_id for stone in journal.tombstones):
         # Just created, maybe: "no such key" may come from a replica that lags. The list is asked once more, later.
+        # That shortens nothing: at rest no key is deleted before `sweep_at`, so here it is over for every other key too.
         return replace(journal, sweep_at=now + FIRST_PAUSE)
     young = key_id == journal.key_id and now - journal.began_at < REPLICA_LAG
     journal = journal.doubting(key_id, now) if young else journal.without(key_id)
