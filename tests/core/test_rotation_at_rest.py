@@ -385,12 +385,26 @@ def test_a_corrected_password_waits_for_no_pause_but_that_of_the_logins() -> Non
     assert isinstance(effect(replace(paused, password="another")), Mint)
 
 
-@pytest.mark.parametrize("busy", [False, True])
-def test_a_corrected_password_that_could_not_be_sent_is_tried_again_after_a_minute_at_most(busy: bool) -> None:
+def test_a_corrected_password_that_cannot_be_sent_is_tried_after_pauses_that_double_from_one_minute_to_five() -> None:
+    logins = refuse(charge(LoginBudget(), NOW - 7200), "before", NOW - 7200)
+    journal, now, pauses = at_rest(logins=logins), NOW, []
+    for number in range(6):
+        s = situation(journal, Status.MISSING, password=PASSWORD, now=now, nonce=f"n{number}")
+        step = act(s)
+        assert isinstance(step.effect, Mint)
+        journal = learn(step.journal, step.effect, Refused("no connection"), now, PASSWORD)
+        assert journal.logins == logins, "it was never sent"
+        until = wait(replace(s, journal=journal)).until
+        pauses.append(until - now)
+        now = until
+    assert pauses == [60, 120, 240, 300, 300, 300]
+
+
+def test_a_corrected_password_that_another_target_kept_from_being_sent_is_tried_again_soon() -> None:
     logins = refuse(charge(LoginBudget(), NOW - 7200), "before", NOW - 7200)
     step = act(situation(at_rest(logins=logins, failures=8), Status.MISSING, password=PASSWORD))
     assert isinstance(step.effect, Mint)
-    unsent = learn(step.journal, step.effect, Refused("no connection", busy=busy), NOW, PASSWORD)
+    unsent = learn(step.journal, step.effect, Refused("busy", busy=True), NOW, PASSWORD)
     until = wait(situation(unsent, Status.MISSING, password=PASSWORD)).until
     assert NOW + RETRY <= until <= NOW + FIRST_PAUSE
     assert isinstance(effect(situation(unsent, Status.MISSING, password=PASSWORD, now=until)), Mint)

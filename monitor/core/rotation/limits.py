@@ -13,6 +13,8 @@ GIVE_UP_ATTEMPTS = 5
 FIRST_PAUSE = 60.0
 LONGEST_PAUSE = 6 * 3600.0
 RETRY = 5.0
+# The longest of these where the password was corrected meanwhile: consumers wait for nothing else.
+LONGEST_UNSENT = 300.0
 
 # How soon to look again while Argo CD cannot be asked about the Secret's token.
 LOOK_AGAIN = 15.0

@@ -12,6 +12,7 @@ from monitor.core.rotation.endings import failed, pause_after, stand_down
 from monitor.core.rotation.limits import (
     CALL_LASTS,
     FIRST_PAUSE,
+    LONGEST_UNSENT,
     MAX_LIVE_KEYS,
     MAX_REVERTS,
     MAX_VANISHED,
@@ -48,8 +49,8 @@ def idle(s: Situation) -> Step:
     same = purpose is Purpose.DRILL or s.journal.purpose is Purpose.REPLACE
     # Another password than the refused one is news: the budget alone says when it may be tried.
     another = s.journal.logins.refused is not None and s.password not in (None, s.journal.logins.refused)
-    # A login that was never sent is taken back, and then the budget makes no pause: the first one holds all the same.
-    retry_at = min(s.journal.retry_at, s.journal.entered_at + FIRST_PAUSE) if another else s.journal.retry_at
+    # A login that was never sent is taken back, and then the budget makes no pause: the usual ones hold, to a bound.
+    retry_at = min(s.journal.retry_at, s.journal.entered_at + LONGEST_UNSENT) if another else s.journal.retry_at
     if retry_at > s.now and same and not s.demanded:
         after = f"a failure: {s.journal.error}" if s.journal.error else "another token had taken the place of ours"
         return Wait(retry_at, f"after {after}")
