@@ -2,15 +2,20 @@
 
 Kept as JSON in a Secret of its own (or a 0600 file): it holds the pending token between minting and publishing.
 The states and what a crash in each means: design.md, "Rotation that strands nobody".
+
+An older version may meet a field of a newer one. The default of each field means "nothing", so a field that it does not
+know and that says nothing is passed over. With any other it goes no further: a field that is left out may be what spares a
+key, and one that is kept would tell of a rotation that is long over.
 """
 
 from __future__ import annotations
 
 import enum
 import json
+import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from monitor.core.budget import LoginBudget, later, not_after
 from monitor.core.secret import Secret
@@ -27,6 +32,9 @@ LONGEST_STEP = 120.0
 # What the configuration allows for `grace` and `longestWait`.
 LONGEST_GRACE = 30 * 86_400.0
 CLOCKS_DIFFER = 60.0
+# A word of a newer version that may be shown; so many of them.
+_WORD = re.compile(r"[a-z_]{1,40}")
+MAX_WORDS = 3
 
 
 class State(enum.StrEnum):
@@ -250,13 +258,14 @@ def load(text: str) -> Journal:
         version = values.pop("version")
         if version != VERSION:
             raise JournalError(_of_another_version(version))
-        values["state"] = State(values["state"])
-        values["purpose"] = Purpose(values["purpose"])
+        values = _known(Journal, values)
+        values["state"] = _member(State, values["state"])
+        values["purpose"] = _member(Purpose, values["purpose"])
         values["token"] = _token(values["token"])
         values["owned"] = _tuple(values["owned"])
         values["old_consumers"] = _tuple(values["old_consumers"])
-        values["tombstones"] = tuple(Tombstone(**stone) for stone in _tuple(values["tombstones"]))
-        logins = values["logins"]
+        values["tombstones"] = tuple(Tombstone(**_known(Tombstone, stone)) for stone in _tuple(values["tombstones"]))
+        logins = _known(LoginBudget, values["logins"])
         values["logins"] = LoginBudget(**{**logins, "failures": _tuple(logins["failures"])})
         journal = Journal(**values)
         parts: list[Journal | LoginBudget | Tombstone] = [journal, journal.logins, *journal.tombstones]
@@ -277,8 +286,39 @@ def load(text: str) -> Journal:
 
 def _of_another_version(version: object) -> str:
     if isinstance(version, int) and version > VERSION:
-        return "the journal was written by a newer version of the monitor: run that version again"
+        return _of_a_newer_version("")
     return "the journal was written by another version of the monitor: run that version again, or delete the journal"
+
+
+def _of_a_newer_version(because: str) -> str:
+    return (
+        f"the journal was written by a newer version of the monitor{because}, so nothing is rotated: run that version again;"
+        " or, to stay with this one, delete the keys that nobody uses (`argocd account get`, ids tm-...), then empty the"
+        " journal"
+    )
+
+
+def _known(kind: type[Journal | LoginBudget | Tombstone], values: object) -> dict[str, Any]:
+    """The values without those of a newer version that say nothing. Raises JournalError for one that says something."""
+    if not isinstance(values, dict):
+        raise TypeError("no object")
+    names = {f.name for f in fields(kind)}
+    newer = sorted(name for name, value in values.items() if name not in names and value)
+    if newer:
+        shown = [name if _WORD.fullmatch(name) else "another" for name in newer[:MAX_WORDS]]
+        raise JournalError(_of_a_newer_version(f" (this one does not know: {', '.join(shown)})"))
+    return {name: value for name, value in values.items() if name in names}
+
+
+_Member = TypeVar("_Member", State, Purpose)
+
+
+def _member(kind: type[_Member], value: object) -> _Member:
+    if not isinstance(value, str):
+        raise TypeError("no text")
+    if _WORD.fullmatch(value) and value not in list(kind):
+        raise JournalError(_of_a_newer_version(f" (this one does not know: {value})"))
+    return kind(value)
 
 
 def _tuple(value: object) -> tuple[Any, ...]:
