@@ -18,6 +18,7 @@ from contextlib import nullcontext
 from functools import partial
 
 import click
+from monitor.adapters import garbage
 
 from simulation.bugs import BUGS
 from simulation.draw import draw
@@ -39,6 +40,7 @@ def main(
     seeds: int, first: int, seed: int | None, days: float | None, bug: str | None, jobs: int, stop_after: int
 ) -> None:
     """Plays simulations of the monitor. Exit code 1 where something did not hold."""
+    garbage.seldom()
     if days is not None:
         sys.exit(_months(days))
     if seed is not None:

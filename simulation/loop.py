@@ -12,6 +12,7 @@ import heapq
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context, ContextVar
+from math import inf
 from typing import Any
 
 # Cancelled timers are thrown out when there are so many of them.
@@ -60,7 +61,6 @@ class SimulatedLoop(asyncio.BaseEventLoop):
     def __init__(self) -> None:
         super().__init__()
         self.now = 0.0
-        self.steps = 0
         self._ready: deque[asyncio.Handle] = deque()
         self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
         self._order = 0
@@ -138,26 +138,30 @@ class SimulatedLoop(asyncio.BaseEventLoop):
     # --- what BaseEventLoop calls ----------------------------------------------------------------------------------------
 
     def _run_once(self) -> None:
-        timers, ready = self._timers, self._ready
-        if not ready:
-            while timers and timers[0][2].cancelled():
-                heapq.heappop(timers)
-                self._cancelled -= 1
-            if not timers:
-                raise StandstillError("everybody waits, and nothing is going to happen")
-            self.now = max(self.now, timers[0][0])
-        while timers and timers[0][0] <= self.now:
-            handle = heapq.heappop(timers)[2]
+        # One round after the other, without the way back through `run_forever`, where most of a long run's time would go.
+        while not self._stopping:  # type: ignore[attr-defined]
+            self._ready.extend(self._due())
+            for _ in range(len(self._ready)):
+                step = self._ready.popleft()
+                if not step.cancelled() and self._may_run(step):
+                    step._run()  # noqa: SLF001
+
+    def _due(self) -> list[asyncio.TimerHandle]:
+        """The timers whose moment has come; the next moment comes where there is nothing else to do."""
+        timers, due = self._timers, list[asyncio.TimerHandle]()
+        now = self.now if self._ready else inf
+        while timers and timers[0][0] <= now:
+            at, _, handle = heapq.heappop(timers)
             handle._scheduled = False  # type: ignore[attr-defined]  # noqa: SLF001
             if handle.cancelled():
                 self._cancelled -= 1
-            else:
-                ready.append(handle)
-        for _ in range(len(ready)):
-            step = ready.popleft()
-            if not step.cancelled() and self._may_run(step):
-                step._run()  # noqa: SLF001
-        self.steps += 1
+                continue
+            if now == inf:
+                self.now = now = max(self.now, at)
+            due.append(handle)
+        if not due and now == inf:
+            raise StandstillError("everybody waits, and nothing is going to happen")
+        return due
 
     def _may_run(self, step: asyncio.Handle) -> bool:
         process = step._context.get(PROCESS)  # type: ignore[attr-defined]  # noqa: SLF001

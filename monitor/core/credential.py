@@ -42,7 +42,7 @@ def inspect(raw: Secret | None, problem: str = "", *, readable: bool = True) -> 
         )
     if not value.isascii():
         return Unsendable(Status.MALFORMED, "the value has characters outside ASCII, which no token has")
-    if any(not "!" <= character <= "~" for character in value):
+    if " " in value or not value.isprintable():
         return Unsendable(
             Status.MALFORMED, "the value has spaces, line ends or control characters inside, which no token has"
         )

@@ -9,6 +9,9 @@ from __future__ import annotations
 import gzip
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 from monitor.simulator import about, accounts, projects, sessions
@@ -93,31 +96,38 @@ def redirect_to_https(request: Request, root_path: str = "") -> Response:
 
 
 def _route(call: Call, path: str) -> Response:
-    found = [(route, parameters) for route in ROUTES if (parameters := _match(route.pattern, path)) is not None]
+    found = _found(path)
     for route, parameters in found:
         if route.method == call.request.method:
             try:
-                return _answer(replace(call, path=parameters), route)
+                return _answer(call, route, parameters)
             except APIError as error:
                 return error.response()
     return text_error(405, "Method Not Allowed") if found else text_error(404, "Not Found")
 
 
-def _answer(call: Call, route: Route) -> Response:
+@lru_cache(maxsize=1024)
+def _found(path: str) -> tuple[tuple[Route, Mapping[str, str]], ...]:
+    """The endpoints of a path, of whatever method; kept, since simulations ask the same few a million times."""
+    matches = ((route, _match(route.pattern, path)) for route in ROUTES)
+    return tuple((route, MappingProxyType(parameters)) for route, parameters in matches if parameters is not None)
+
+
+def _answer(call: Call, route: Route, parameters: Mapping[str, str]) -> Response:
+    message: Mapping[str, Any] = {}
     if route.message:
         try:
             message = decode_message(call.request.body, route.message, route.fields)
         except DecodingError as error:
             raise APIError(Code.INVALID_ARGUMENT, str(error)) from None
-        call = replace(call, message=message)
     try:
-        call = replace(call, caller=identify(call.state, call.settings, call.request))
+        caller = identify(call.state, call.settings, call.request)
     except APIError:
         if not route.open:
             raise
-        call = replace(call, caller=NOBODY)
-    answer = route.handler(call)
-    renewed = call.caller.renewed_token
+        caller = NOBODY
+    answer = route.handler(replace(call, path=parameters, message=message, caller=caller))
+    renewed = caller.renewed_token
     if renewed is not None and "set-cookie" not in answer.headers:
         cookie = sessions.session_cookie(call.request, call.state, renewed)
         answer = replace(answer, headers={**answer.headers, "set-cookie": cookie})

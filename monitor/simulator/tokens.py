@@ -8,6 +8,8 @@ The order decides which of several faults is named. Both versions first look at 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 import jwt
@@ -44,7 +46,7 @@ def is_jwt_shaped(token: str) -> bool:
     return token.count(".") >= 2
 
 
-def read(token: str, key: bytes, now: float, wording: Wording) -> dict[str, Any]:
+def read(token: str, key: bytes, now: float, wording: Wording) -> Mapping[str, Any]:
     """The claims of a token that this server signed and that is valid now; otherwise `TokenRefusedError`."""
     header, claims, signature = _unverified(token, wording)
     if claims.get("iss") != ISSUER:
@@ -69,7 +71,8 @@ class _Parts:
         self.signed, self.alg, self.signature, self.claims = signed, alg, signature, claims
 
 
-def _unverified(token: str, wording: Wording) -> tuple[dict[str, Any], dict[str, Any], str]:
+@lru_cache(maxsize=1024)  # one token is read again and again, in simulations a million times
+def _unverified(token: str, wording: Wording) -> tuple[Mapping[str, Any], Mapping[str, Any], str]:
     parts = token.split(".")
     if len(parts) != 3:
         raise TokenRefusedError(wording.say(Text.SEGMENTS))
@@ -83,7 +86,7 @@ def _unverified(token: str, wording: Wording) -> tuple[dict[str, Any], dict[str,
         raise TokenRefusedError(wording.say(Text.ALG_MISSING))
     if header["alg"] not in _ALGORITHMS:
         raise TokenRefusedError(wording.say(Text.ALG_UNKNOWN))
-    return header, claims, parts[2]
+    return MappingProxyType(header), MappingProxyType(claims), parts[2]
 
 
 def _segment(segment: str, says: tuple[Text, Text], go_type: str, wording: Wording) -> dict[str, Any]:
@@ -105,7 +108,7 @@ def _check_like_v5(parts: _Parts, key: bytes, now: float, wording: Wording) -> s
         return wording.say(Text.SIGNATURE_NOT_BASE64, error=error)
     if parts.alg not in _HMAC:
         return wording.say(Text.ALG_UNEXPECTED, alg=parts.alg)
-    if not _signed_by(parts, signature, key):
+    if not _signed_by(parts.signed, parts.alg, signature, key):
         return wording.say(Text.SIGNATURE_INVALID)
     faults = []
     expires_at, not_before = number(parts.claims, "exp"), number(parts.claims, "nbf")
@@ -136,9 +139,9 @@ def _check_like_v4(parts: _Parts, key: bytes, now: float, wording: Wording) -> s
         signature = decode_base64(parts.signature)
     except DecodingError as error:
         return wording.say(Text.SIGNATURE_NOT_BASE64, error=error)
-    return fault if _signed_by(parts, signature, key) else wording.say(Text.SIGNATURE_INVALID)
+    return fault if _signed_by(parts.signed, parts.alg, signature, key) else wording.say(Text.SIGNATURE_INVALID)
 
 
-def _signed_by(parts: _Parts, signature: bytes, key: bytes) -> bool:
-    algorithm = jwt.get_algorithm_by_name(parts.alg)
-    return bool(algorithm.verify(parts.signed.encode(), key, signature))
+@lru_cache(maxsize=1024)
+def _signed_by(signed: str, alg: str, signature: bytes, key: bytes) -> bool:
+    return bool(jwt.get_algorithm_by_name(alg).verify(signed.encode(), key, signature))

@@ -104,17 +104,13 @@ class SimulatedKubernetes:
         if not isinstance(opened, Watch):
             yield _answer(opened) if isinstance(opened, Response) else _no_answer(opened)
             return
-        async with aclosing(lines(opened)) as stream:
-            while True:
-                try:
-                    async with asyncio.timeout(silence):
-                        line = await anext(stream)
-                except TimeoutError:
-                    yield NoAnswer(f"nothing was heard of the watch for {silence:.0f} s")
-                    return
-                except StopAsyncIteration:
-                    break
-                yield Event(str(line["type"]), _copy(line["object"]))
+        try:
+            async with aclosing(lines(opened, silence)) as stream:
+                async for line in stream:
+                    yield Event(str(line["type"]), _copy(line["object"]))
+        except TimeoutError:
+            yield NoAnswer(f"nothing was heard of the watch for {silence:.0f} s")
+            return
         if opened.broken:
             yield NoAnswer("the watch broke: ClientPayloadError")
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from enum import StrEnum
+from functools import partial
+from math import inf
 
 from monitor.simulator.kubernetes import ownership
 from monitor.simulator.kubernetes.faults import Plan
@@ -104,22 +106,41 @@ class Front:
         return done
 
 
-async def lines(watch: Watch) -> AsyncGenerator[Object, None]:
-    """The lines of a watch as they come due, until it ends; `watch.broken` tells how. Closes it."""
-    woken = asyncio.Event()
-    watch.wake = woken.set
+async def lines(watch: Watch, silence: float = inf) -> AsyncGenerator[Object, None]:
+    """The lines of a watch as they come due, until it ends; `watch.broken` tells how. Closes it.
+
+    Raises TimeoutError where none came for `silence` seconds.
+    """
+    loop = asyncio.get_running_loop()
+    heard = watch.now()
     try:
         while True:
-            woken.clear()
-            for line in watch.take():
+            taken = watch.take()
+            for line in taken:
                 yield line
+                heard = watch.now()
             if watch.broken or watch.finished:
                 return
-            pause = watch.next_at() - watch.now()
-            try:
-                async with asyncio.timeout(max(0.0, pause) if pause != float("inf") else None):
-                    await woken.wait()
-            except TimeoutError:
-                continue
+            if taken:
+                continue  # more may have come while these were looked at
+            pause = min(watch.next_at(), heard + silence) - watch.now()
+            if pause > 0:
+                # A timer and a future: two timeouts one in the other, and an event, are a third of a long simulation.
+                woken: asyncio.Future[None] = loop.create_future()
+                watch.wake = partial(_wake, woken)
+                timer = loop.call_later(pause, watch.wake) if pause < inf else None
+                try:
+                    await woken
+                finally:
+                    watch.wake = None
+                    if timer is not None:
+                        timer.cancel()
+            elif watch.next_at() > watch.now():
+                raise TimeoutError
     finally:
         watch.close()
+
+
+def _wake(woken: asyncio.Future[None]) -> None:
+    if not woken.done():
+        woken.set_result(None)

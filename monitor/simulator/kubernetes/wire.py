@@ -73,7 +73,9 @@ class Attributes:
 def attributes(request: Request) -> Attributes:
     """RequestInfoFactory.NewRequestInfo (k8s.io/apiserver/pkg/endpoints/request)."""
     verb = _VERBS.get(request.method, request.method.lower())
-    parts = [unquote(part) for part in request.path.strip("/").split("/")]
+    parts = request.path.strip("/").split("/")
+    if "%" in request.path:
+        parts = [unquote(part) for part in parts]
     if len(parts) >= 3 and parts[0] == "api":
         group, version, rest = "", parts[1], parts[2:]
     elif len(parts) >= 4 and parts[0] == "apis":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 
 import pytest
 from monitor.cluster import Event, NoAnswer
@@ -40,6 +41,24 @@ def test_a_change_is_heard_at_once() -> None:
         put(world)
         await asyncio.sleep(10)
         assert [time for time, _ in world.heard] == [10.0]
+
+    in_virtual_time(story)
+
+
+def test_what_changes_while_the_last_line_is_looked_at_is_heard_too() -> None:
+    async def story(world: World) -> None:
+        put(world, value="one")
+        heard: list[float] = []
+        async with asyncio.timeout(100), aclosing(world.api.watch(SECRETS, query={}, silence=50)) as events:
+            async for event in events:
+                heard.append(world.clock.monotonic())
+                if not isinstance(event, Event):
+                    break
+                if len(heard) == 1:
+                    await asyncio.sleep(5)
+                    put(world, value="two")
+                    await asyncio.sleep(1)
+        assert heard == [0.0, 6.0, 56.0]
 
     in_virtual_time(story)
 
