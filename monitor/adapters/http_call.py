@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from ssl import SSLContext, SSLError
+from ssl import SSLContext
 from typing import Literal
 
 import aiohttp
@@ -16,7 +16,7 @@ from yarl import URL
 
 from monitor.adapters.argocd.client import bounded_body
 from monitor.adapters.argocd.faults import to_fault
-from monitor.adapters.argocd.tls import TlsContexts, Trust
+from monitor.adapters.argocd.tls import UNUSABLE, TlsContexts, Trust, unusable_fault
 from monitor.adapters.files import FileWatch
 from monitor.core.model import Answer, Fault, FaultKind, Reply
 
@@ -50,8 +50,8 @@ class HttpCaller:
         """The answer, of `limit` bytes at most. Never raises for what the server or the network does."""
         try:
             context = self._context() if url.scheme == "https" else None
-        except (OSError, SSLError) as error:
-            return Fault(FaultKind.TLS_OTHER, f"the CA or client certificate cannot be used: {type(error).__name__}")
+        except UNUSABLE as error:
+            return unusable_fault(self._trust, error)
         try:
             async with asyncio.timeout(self._timeout):
                 return await self._send(method, url, headers, body, limit, context)

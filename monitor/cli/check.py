@@ -12,10 +12,11 @@ import click
 from monitor.adapters import logs
 from monitor.adapters.argocd.client import ArgoCDClient, Endpoint
 from monitor.adapters.argocd.connections import Connections
-from monitor.adapters.argocd.tls import TlsContexts, Trust, make_context
+from monitor.adapters.argocd.tls import UNUSABLE, TlsContexts, Trust, make_context, unusable
 from monitor.adapters.clock import SystemClock
+from monitor.cli.options import DURATION
 from monitor.cli.output import Result, exit_code, show
-from monitor.config import address, durations
+from monitor.config import address
 from monitor.core.model import Expectation
 from monitor.core.secret import Secret
 from monitor.ports import Credential
@@ -23,16 +24,6 @@ from monitor.services.checker import Checker
 
 MAX_TOKEN_BYTES = 64 * 1024
 TOKEN_VARIABLE = "ARGOCD_AUTH_TOKEN"  # noqa: S105 - the name of a variable
-
-
-class _Duration(click.ParamType[float]):
-    name = "duration"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        seconds = durations.parse(value)
-        if seconds is None:
-            self.fail(f"{value!r} is not a duration; write it like {durations.EXAMPLES}", param, ctx)
-        return seconds
 
 
 class Given:
@@ -68,8 +59,8 @@ class Given:
 @click.option(
     "--permission", "permissions", multiple=True, help="RESOURCE/ACTION/OBJECT that it must hold. Repeatable."
 )
-@click.option("--expiring-within", type=_Duration(), default="7d", show_default=True, help="When to warn of the end.")
-@click.option("--timeout", type=_Duration(), default="10s", show_default=True, help="Deadline of each request.")
+@click.option("--expiring-within", type=DURATION, default="7d", show_default=True, help="When to warn of the end.")
+@click.option("--timeout", type=DURATION, default="10s", show_default=True, help="Deadline of each request.")
 @click.option("--config", "config_file", envvar="TOKEN_MONITOR_CONFIG", help="Check the targets of this configuration.")
 @click.option("--target", "targets", multiple=True, help="With --config: only this target. Repeatable.")
 @click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
@@ -174,10 +165,9 @@ def _trust(options: dict[str, object]) -> Trust:
     if trust.files:
         try:
             make_context(trust)
-        except (OSError, ValueError) as error:
-            names = ", ".join(str(path) for path in trust.files)
-            reason = error.strerror if isinstance(error, OSError) and error.strerror else "not PEM"
-            raise click.UsageError(f"{names} cannot be used: {reason}. Give PEM files that can be read.") from None
+        except UNUSABLE as error:
+            why = unusable(trust, error)
+            raise click.UsageError(f"cannot be used: {why}. Give --ca-file and --client-... PEM files.") from None
     if trust.insecure:
         click.echo("warning: --insecure sends the token to a server that nobody has verified", err=True)
     return trust

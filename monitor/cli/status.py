@@ -16,7 +16,7 @@ import aiohttp
 import click
 
 from monitor.adapters import logs
-from monitor.adapters.argocd.tls import Trust, make_context
+from monitor.adapters.argocd.tls import UNUSABLE, Trust, make_context, unusable
 from monitor.cli.output import SEVERITY, WORDS, table
 from monitor.core.moments import relative
 from monitor.core.status import Kind, Status
@@ -97,11 +97,11 @@ def _context(url: str, ca_file: str | None, *, insecure: bool) -> ssl.SSLContext
         if ca_file is not None or insecure:
             raise click.UsageError("--ca-file and --insecure go with https://.")
         return False
+    trust = Trust(ca_file=ca_file, insecure=insecure)
     try:
-        return make_context(Trust(ca_file=ca_file, insecure=insecure))
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else "not PEM"
-        raise click.UsageError(f"--ca-file: {ca_file} cannot be used: {reason}. Give a PEM file.") from None
+        return make_context(trust)
+    except UNUSABLE as error:
+        raise click.UsageError(f"--ca-file cannot be used: {unusable(trust, error)}. Give a PEM file.") from None
 
 
 async def _fetch(url: str, context: ssl.SSLContext | bool) -> tuple[list[Told], Sequence[str]]:

@@ -273,7 +273,9 @@ async def test_a_changed_authority_is_read_again(authority: trustme.CA, tmp_path
 
 
 async def test_a_ca_file_that_is_not_there_is_said() -> None:
-    assert "cannot be used: FileNotFoundError" in why(await told("https://127.0.0.1:1", trust=Trust("/nowhere/ca")))
+    assert "cannot be used: /nowhere/ca: No such file or directory" in why(
+        await told("https://127.0.0.1:1", trust=Trust("/nowhere/ca"))
+    )
 
 
 async def test_a_port_without_tls_is_said() -> None:

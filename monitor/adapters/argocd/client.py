@@ -10,7 +10,6 @@ import asyncio
 from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from ssl import SSLError
 from urllib.parse import quote
 
 import aiohttp
@@ -21,7 +20,7 @@ from yarl import URL
 from monitor.adapters.argocd.connections import Connections, UnaskedBytesError, note_reuse, was_reused
 from monitor.adapters.argocd.exchange import Destination, bounded, exchange, head_of
 from monitor.adapters.argocd.faults import OUT_OF_FILES, to_fault
-from monitor.adapters.argocd.tls import TlsContexts, Trust
+from monitor.adapters.argocd.tls import UNUSABLE, TlsContexts, Trust, unusable_fault
 from monitor.core.model import Answer, Fault, FaultKind, Reply
 from monitor.core.questions import Question, Topic
 from monitor.core.secret import Secret
@@ -108,10 +107,10 @@ class ArgoCDClient:
     async def _get(self, question: Question, token: Secret, limit: int, *, fresh: bool) -> Answer:
         try:
             context = self._contexts.get(self._endpoint.trust) if self._tls else False
-        except (OSError, SSLError) as error:
-            if error.errno in OUT_OF_FILES:
+        except UNUSABLE as error:
+            if isinstance(error, OSError) and error.errno in OUT_OF_FILES:
                 raise
-            return Fault(FaultKind.TLS_OTHER, f"the CA or client certificate cannot be used: {type(error).__name__}")
+            return unusable_fault(self._endpoint.trust, error)
         if context is not self._destination.ssl:
             self._destination = Destination(self._userinfo, context, self._endpoint.server_name)
         head = self._head if question.topic is Topic.USERINFO else head_of(self._url(question), self._endpoint.host)

@@ -22,7 +22,7 @@ from yarl import URL
 from monitor.adapters.argocd.client import Endpoint, bounded_body
 from monitor.adapters.argocd.connections import Connections
 from monitor.adapters.argocd.faults import to_fault
-from monitor.adapters.argocd.tls import TlsContexts
+from monitor.adapters.argocd.tls import UNUSABLE, TlsContexts, unusable_fault
 from monitor.core.doctor import CertificateFacts, ServerFacts
 from monitor.core.model import Fault, FaultKind
 from monitor.core.text import printable
@@ -66,9 +66,8 @@ class ServerInspection:
     async def _with_certificate(self, facts: ServerFacts) -> ServerFacts:
         try:
             context = self._contexts.get(self._endpoint.trust)
-        except (OSError, ssl.SSLError) as error:
-            detail = f"the CA or client certificate cannot be used: {type(error).__name__}"
-            return replace(facts, fault=Fault(FaultKind.TLS_OTHER, detail))
+        except UNUSABLE as error:
+            return replace(facts, fault=unusable_fault(self._endpoint.trust, error))
         shown = await self._shown(context)
         if isinstance(shown, Fault):
             # Without a check, to see what there is.

@@ -12,8 +12,14 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+from monitor.core.model import Fault, FaultKind
+from monitor.core.text import printable
+
 # As `config/files` has it: the bundle of a whole system has 220 KB.
 MAX_FILE = 1024 * 1024
+MAX_SHOWN = 300
+# What is raised for files that cannot be used (ssl.SSLError is an OSError).
+UNUSABLE = (OSError, ValueError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +44,7 @@ class TlsContexts:
         self._contexts: dict[Trust, ssl.SSLContext] = {}
 
     def get(self, trust: Trust) -> ssl.SSLContext:
-        """The context for `trust`. Raises OSError or ssl.SSLError when its files are unusable at first use."""
+        """The context for `trust`. Raises one of `UNUSABLE` when its files cannot be used at first use."""
         context = self._contexts.get(trust)
         if context is None:
             context = self._contexts[trust] = make_context(trust)
@@ -48,12 +54,8 @@ class TlsContexts:
         """Reads the files again. Returns what is wrong with them, in which case the old context stays."""
         try:
             self._contexts[trust] = make_context(trust)
-        except (OSError, ssl.SSLError, ValueError) as error:
-            return (
-                f"{', '.join(str(path) for path in trust.files)}: {error.strerror or type(error).__name__}"
-                if (isinstance(error, OSError))
-                else str(error)
-            )
+        except UNUSABLE as error:
+            return unusable(trust, error)
         return None
 
 
@@ -66,8 +68,21 @@ def _look_at(path: Path) -> None:
         raise OSError(errno.EFBIG, f"is larger than {MAX_FILE // 1024 // 1024} MiB")
 
 
+def unusable(trust: Trust, error: Exception) -> str:
+    """Which files `make_context` could not use, and why: `/etc/ca.pem: No such file or directory`."""
+    # OpenSSL's own words are for those who know its source.
+    reason = error.strerror if isinstance(error, OSError) and not isinstance(error, ssl.SSLError) else None
+    reason = reason or "not PEM, or not the key of the certificate"
+    return f"{printable(', '.join(map(str, trust.files)), MAX_SHOWN)}: {reason}"
+
+
+def unusable_fault(trust: Trust, error: Exception) -> Fault:
+    """The same as what keeps a request from being made."""
+    return Fault(FaultKind.TLS_OTHER, f"the CA or client certificate cannot be used: {unusable(trust, error)}")
+
+
 def make_context(trust: Trust) -> ssl.SSLContext:
-    """A client context: TLS 1.2 or newer, host names checked, unless `insecure` says otherwise."""
+    """A client context: TLS 1.2 or newer, host names checked, unless `insecure` says otherwise. Raises one of `UNUSABLE`."""
     for path in trust.files:
         _look_at(path)
     context = ssl.create_default_context(cafile=trust.ca_file)
@@ -76,5 +91,6 @@ def make_context(trust: Trust) -> ssl.SSLContext:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     if trust.cert_file:
-        context.load_cert_chain(trust.cert_file, trust.key_file)
+        # A passphrase would be asked for on the terminal; an empty one makes an encrypted key an error instead.
+        context.load_cert_chain(trust.cert_file, trust.key_file, password=lambda: "")
     return context
