@@ -78,7 +78,7 @@ def key_name(key: str) -> str:
 
 def shown(value: str) -> str:
     """A value in quotes, bounded and on one line; what could be a credential is not shown."""
-    if "eyJ" in value or "\n" in value.strip() or "@" in value:
+    if "eyj" in value.lower() or "\n" in value.strip() or "@" in value:
         return f"(a text of {len(value)} characters)"
     return printable(json.dumps(value, ensure_ascii=False), _SHOWN_CHARACTERS)
 

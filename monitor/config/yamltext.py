@@ -77,8 +77,7 @@ def read(text: str | bytes, *, lines: bool = False, helm: bool = False) -> Tree:
             builder.take(event)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        # PyYAML quotes the text in some messages: what is in quotes is left out.
-        problem = re.sub(r"\s*(['\"])(?!.\1).*\1", "", error.problem or error.context or "cannot be read")
+        problem = _without_quotes(error.problem or error.context or "cannot be read")
         if "<document start>" in problem:
             _refuse("there is something behind the end of the document", "write one document", mark)
         tab = mark is not None and "\t" in _indentation(decoded, mark.line)
@@ -96,6 +95,11 @@ def read(text: str | bytes, *, lines: bool = False, helm: bool = False) -> Tree:
     if builder.problems:
         raise ConfigurationError(builder.problems)
     return Tree(builder.root, builder.lines)
+
+
+def _without_quotes(problem: str) -> str:
+    """PyYAML's words without what they quote of the text; a single character stays: `did not find expected ',' or '}'`."""
+    return re.sub(r"(\s*(['\"]).\2)|\s*(['\"]).*\3", r"\1", problem)
 
 
 def _decoded(text: str | bytes) -> str:
