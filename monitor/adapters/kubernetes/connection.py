@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ import aiohttp
 from yaml import YAMLError
 
 from monitor.adapters.kubernetes.library import (
+    KUBE_CONFIG_DEFAULT_LOCATION,
     ApiClient,
     ConfigException,
     Configuration,
@@ -202,6 +204,9 @@ class KubernetesConnection:
             load_incluster_config(client_configuration=found)  # type: ignore[no-untyped-call]
             self.namespace = self._settings.namespace or namespace or "default"
         else:
+            if self._settings.kubeconfig is None and not _has_kubeconfig():
+                where = printable(KUBE_CONFIG_DEFAULT_LOCATION, 100)
+                raise ConfigException(f"there is no service account of a pod, and no kubeconfig at {where}")
             loader = await load_kube_config(
                 config_file=self._settings.kubeconfig, context=self._settings.context, client_configuration=found
             )
@@ -328,6 +333,11 @@ def pod_namespace() -> str | None:
         return NAMESPACE_FILE.read_text("utf-8").strip()
     except OSError:
         return None
+
+
+def _has_kubeconfig() -> bool:
+    """Whether one is where kubectl looks: $KUBECONFIG, which may name several, or ~/.kube/config."""
+    return any(Path(name).expanduser().exists() for name in KUBE_CONFIG_DEFAULT_LOCATION.split(os.pathsep) if name)
 
 
 async def _plain_session(rest: RESTClientObject) -> None:

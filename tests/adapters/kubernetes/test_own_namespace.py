@@ -77,3 +77,17 @@ async def test_of_a_file_that_is_no_kubeconfig_nothing_is_told(tmp_path: Path, t
 
 def test_without_any_kubeconfig_nothing_is_told(tmp_path: Path) -> None:
     assert own_namespace(KubernetesSettings(str(tmp_path / "none"))) is None
+
+
+async def test_where_there_is_neither_a_pod_nor_a_kubeconfig_that_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "NAMESPACE_FILE", tmp_path / "no pod")
+    monkeypatch.setattr(connection, "KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "none"))
+    opened = KubernetesConnection(KubernetesSettings(), SystemClock())
+    problem = await opened.ready()
+    await opened.close()
+    assert problem == (
+        f"no way to the Kubernetes API: there is no service account of a pod, and no kubeconfig at {tmp_path / 'none'};"
+        " run in a pod with a service account, or give kubernetes.kubeconfig"
+    )
