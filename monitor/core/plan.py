@@ -25,6 +25,7 @@ from monitor.core.effects import (
 )
 from monitor.core.journal import State
 from monitor.core.model import Key
+from monitor.core.moments import span
 from monitor.core.rotation.endings import delete_command
 from monitor.core.rotation.learning import learn
 from monitor.core.rotation.machine import decide
@@ -106,9 +107,9 @@ def _ideal(effect: Effect, s: Situation) -> Outcome:
 
 def _words(effect: Effect) -> str:
     match effect:
-        case Mint(account, key_id, expires_in, access):
-            ends = f"expiring in {expires_in} s" if expires_in else "never expiring"
-            return f"make the key {key_id} of account {account} ({ends}), by {_by(access)}"
+        case Mint(account, _, expires_in, access):
+            ends = f"expiring in {span(expires_in)}" if expires_in else "never expiring"
+            return f"make a key of account {account} ({ends}), by {_by(access)}"
         case ListKeys(account, access):
             return f"list the keys of account {account}, by {_by(access)}"
         case Delete(_, key_id, access):
@@ -116,9 +117,9 @@ def _words(effect: Effect) -> str:
         case Prove():
             return "prove the token: accepted as the right account on fresh connections, the control refused"
         case Publish():
-            return "write the new token into the Secret (compare-and-swap), and read it back"
-        case RestartConsumers(mark):
-            return f"restart the consumers that read the token only at start (annotation {mark})"
+            return "write the new token where the consumers read it (compare-and-swap), and read it back"
+        case RestartConsumers():
+            return "restart the consumers that read the token only at start"
         case LookAtConsumers(_, _, decides):
             return "see that the consumers' pods run with the new key" if decides else "see who runs with the old key"
 

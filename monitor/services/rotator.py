@@ -189,7 +189,9 @@ class Rotator:
         loaded = await self._load()
         if loaded is None:
             return ()
-        return plan((await self._gather(loaded[0], None, None, demanded=True)).situation)
+        gathered = await self._gather(loaded[0], None, None, demanded=True)
+        steps = plan(gathered.situation)
+        return (*steps[:-1], *(replace(last, words=f"{last.words}{_unread(gathered.stored)}") for last in steps[-1:]))
 
     async def advance(
         self, sight: Sight | None = None, *, demanded: bool = False, leads: Callable[[], bool] = lambda: True
@@ -212,9 +214,7 @@ class Rotator:
                 self.next_at = next_rotation(gathered.situation.why)
                 step = decide(gathered.situation)
                 if isinstance(step, Wait):
-                    stored = gathered.stored
-                    unread = f": {stored.problem}" if step.why and not stored.readable and stored.problem else ""
-                    self.waiting_for = f"{step.why}{unread}"
+                    self.waiting_for = f"{step.why}{_unread(gathered.stored)}" if step.why else ""
                     return step.until
                 if not leads():
                     self.waiting_for = ANOTHER_LEADS
@@ -410,6 +410,11 @@ class Rotator:
         for secret in (journal.token, gathered.stored.token, gathered.password, *self._access.sessions):
             why = redact(why, secret.reveal()) if secret else why
         return replace(outcome, why=why)
+
+
+def _unread(stored: Stored) -> str:
+    """What keeps the Secret from being read, to be put behind why nothing is done."""
+    return f": {stored.problem}" if not stored.readable and stored.problem else ""
 
 
 def _trimmed(stored: Stored) -> Stored:

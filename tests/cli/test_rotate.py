@@ -88,13 +88,20 @@ def test_a_dry_run_shows_each_step_and_changes_nothing(place: Place, capsys: Out
     assert lines[0] == "The plan, if all goes well:"
     assert lines[1].split()[0] == "+0s"
     assert "intent" in lines[1]
-    assert "make the key tm-" in lines[1]
+    assert "make a key of account " in lines[1]
     assert "by the live key" in lines[1]
     assert any(line.split()[:1] == ["+10m"] for line in lines), "the old key lives on for ten minutes"
     assert out.endswith("Nothing was changed: --dry-run.\n")
     after = {file.name: file.read_bytes() for file in place.folder.iterdir()}
     assert {name: after[name] for name in before} == before
     assert place.key_ids() == {"k1"}
+
+
+def test_a_dry_run_says_what_keeps_the_token_from_being_read(place: Place, capsys: Out) -> None:
+    place.token.mkdir()
+    assert rotate(place, "--dry-run") == 0
+    out = capsys.readouterr().out
+    assert f"nothing is changed: file {place.token} is not a regular file: give the path of a file" in out
 
 
 def test_what_is_looked_at_again_and_again_is_in_the_plan_once(place: Place, capsys: Out) -> None:

@@ -24,7 +24,7 @@ from tests.core.rotation_samples import (
 from tests.core.samples import DAY, NOW
 
 PROVE = "prove the token: accepted as the right account on fresh connections, the control refused"
-WRITE = "write the new token into the Secret (compare-and-swap), and read it back"
+WRITE = "write the new token where the consumers read it (compare-and-swap), and read it back"
 GRACE = "wait: the old key lives on for those who still use it"
 
 
@@ -34,7 +34,7 @@ def words(s: Situation) -> list[str]:
 
 def test_the_plan_of_a_rotation_by_the_live_key() -> None:
     assert words(situation(demanded=True)) == [
-        "make the key tm-fresh of account ci (never expiring), by the live key",
+        "make a key of account ci (never expiring), by the live key",
         "the new key is given time to reach every replica",
         PROVE,
         WRITE,
@@ -46,7 +46,7 @@ def test_the_plan_of_a_rotation_by_the_live_key() -> None:
 
 def test_the_plan_of_the_first_key() -> None:
     assert words(situation(Journal(account="ci"), Status.MISSING, version=None, demanded=True)) == [
-        "make the key tm-fresh of account ci (never expiring), by a login with the password",
+        "make a key of account ci (never expiring), by a login with the password",
         PROVE,
         WRITE,
         GRACE,
@@ -56,8 +56,8 @@ def test_the_plan_of_the_first_key() -> None:
 def test_the_plan_has_the_consumers_that_are_restarted() -> None:
     policy = replace(BY_PASSWORD, restart_consumers=True, watch_consumers=True, expires_in=3600)
     lines = words(situation(demanded=True, policy=policy))
-    assert lines[0].startswith("make the key tm-fresh of account ci (expiring in 3600 s)")
-    assert "restart the consumers that read the token only at start (annotation tm-fresh)" in lines
+    assert lines[0].startswith("make a key of account ci (expiring in 60 min)")
+    assert "restart the consumers that read the token only at start" in lines
     assert "see who runs with the old key" in lines
     assert lines.index("see that the consumers' pods run with the new key") < lines.index(
         "delete the key tm-old, by the live key, and see it gone"

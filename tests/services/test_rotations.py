@@ -468,7 +468,7 @@ def test_a_plan_shows_the_steps_and_changes_nothing(broken: bool) -> None:
         process = world.start()
         before = world.secret.version, world.journal_place.version, world.live_keys()
         words = [line.words for line in await process.rotator.plan()]
-        assert words[0].startswith("make the key tm-")
+        assert words[0].startswith("make a key of account ")
         assert words[0].endswith("by a login with the password" if broken else "by the live key")
         assert any(line.startswith("write the new token") for line in words)
         assert (world.secret.version, world.journal_place.version, world.live_keys()) == before
