@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
-from monitor.cli.run import load
+from monitor.adapters.kubernetes.own_namespace import own_namespace
+from monitor.cli.run import not_usable
 from monitor.config.codefresh import CodefreshError, from_codefresh, read_values, render
+from monitor.config.files import check_files
+from monitor.config.load import load_file
 from monitor.config.problems import ConfigurationError
 from monitor.config.schema import json_schema
 from monitor.config.warnings import warnings_of
+
+INVALID = 3
 
 
 @click.group("config")
@@ -23,13 +29,23 @@ def command() -> None:
 @command.command("validate")
 @click.argument("config_file", envvar="TOKEN_MONITOR_CONFIG")
 @click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def validate(config_file: str, output: str) -> int:
+@click.option("--without-files", is_flag=True, help="Take the certificates that it names as given: for a pipeline.")
+def validate(config_file: str, output: str, without_files: bool) -> int:
     """Check a configuration; every problem is told with its path and what to write instead.
 
     \b
     token-monitor config validate monitor.yaml
+    token-monitor config validate monitor.yaml --without-files --output json
     """
-    settings = load(config_file)
+    try:
+        settings = load_file(config_file, own_namespace)
+        if not without_files:
+            check_files(settings, config_file)
+    except ConfigurationError as error:
+        if output == "text":
+            raise not_usable(error) from None
+        click.echo(json.dumps({"valid": False, "problems": [asdict(one) for one in error.problems]}, indent=2))
+        return INVALID
     notices = [str(notice) for notice in warnings_of(settings)]
     if output == "json":
         click.echo(json.dumps({"valid": True, "targets": len(settings.targets), "warnings": notices}, indent=2))

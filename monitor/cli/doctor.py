@@ -22,6 +22,7 @@ from monitor.adapters.kubernetes.own_namespace import own_namespace
 from monitor.cli.configured import journal_of, named
 from monitor.cli.options import SERVICE_ACCOUNT
 from monitor.cli.output import Progress, colours
+from monitor.cli.run import not_usable
 from monitor.config.files import check_files
 from monitor.config.load import load_file
 from monitor.config.permissions import needed_permissions
@@ -79,7 +80,7 @@ def command(
     try:
         settings = load_file(config_file, lambda found: account.namespace if account else own_namespace(found))
     except ConfigurationError as error:
-        raise click.ClickException(f"the configuration cannot be used:\n{error}") from None
+        raise not_usable(error) from None
     logs.configure("auto", "error", sys.stderr)
     if account is not None and settings.kubernetes.namespace is None:
         # What is in "the monitor's own namespace" is in that of its service account.

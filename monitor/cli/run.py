@@ -37,10 +37,15 @@ def load(config_file: str) -> Settings:
     """Settings of a file whose certificates exist. Raises click.ClickException with every problem."""
     try:
         settings = load_file(config_file, own_namespace)
-        check_files(settings)
+        check_files(settings, config_file)
     except ConfigurationError as error:
-        raise click.ClickException(f"the configuration cannot be used:\n{error}") from None
+        raise not_usable(error) from None
     return settings
+
+
+def not_usable(error: ConfigurationError) -> click.ClickException:
+    """The error of every command that is given such a configuration."""
+    return click.ClickException(f"the configuration cannot be used:\n{error}")
 
 
 def run_until_signal(settings: Settings, file: ConfigurationFile | None) -> int:

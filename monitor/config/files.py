@@ -27,11 +27,11 @@ class _UnusableError(Exception):
         super().__init__(what, instead)
 
 
-def check_files(settings: Settings) -> None:
-    """Raises `ConfigurationError` with each file that cannot be used; each file is read once."""
+def check_files(settings: Settings, source: str = "") -> None:
+    """Raises `ConfigurationError` with each file that cannot be used; each is read once. source: as `load.load` has it."""
     problems = list(_problems(settings))
     if problems:
-        raise ConfigurationError(problems)
+        raise ConfigurationError(problems, source)
 
 
 def _problems(settings: Settings) -> Iterator[Problem]:

@@ -56,6 +56,28 @@ def test_every_problem_of_a_configuration_is_told(capsys: pytest.CaptureFixture[
     assert all(path in error for path in ("interval", "targets[0].name", "targets[0].url", "targets[0].auth.type"))
 
 
+def test_problems_are_json_for_those_who_asked_for_json(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "monitor.yaml"
+    file.write_text(
+        "interval: soon\ntargets: [{name: a, url: 'https://a.example', auth: {type: token, tokenFile: /t}}]"
+    )
+    assert run(["config", "validate", str(file), "--output", "json"]) == 3
+    told = json.loads(capsys.readouterr().out)
+    assert (told["valid"], [one["path"] for one in told["problems"]]) == (False, ["interval"])
+    assert set(told["problems"][0]) == {"path", "what", "instead", "line", "column"}
+
+
+def test_a_pipeline_can_validate_without_the_certificates(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "monitor.yaml"
+    file.write_text(
+        "targets: [{name: a, url: 'https://a.example', tls: {caFile: /nowhere/ca.pem},"
+        " auth: {type: token, tokenFile: /t}}]"
+    )
+    assert run(["config", "validate", str(file)]) == 3
+    assert f'{file}: targets[0].tls.caFile: "/nowhere/ca.pem" does not exist' in capsys.readouterr().err
+    assert run(["config", "validate", str(file), "--without-files"]) == 0
+
+
 def test_the_schema_is_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["config", "schema"]) == 0
     assert json.loads(capsys.readouterr().out)["properties"]["targets"]
