@@ -57,7 +57,7 @@ def configure(format: Format = "auto", level: Level = "info", stream: TextIO | N
     threshold = logging.getLevelNamesMapping()[level.upper()]
     terminal = stream.isatty()
     as_json = format == "json" or (format == "auto" and not terminal)
-    colours = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    colours = takes_colours(stream)
     structlog.configure(
         processors=[
             structlog.stdlib.add_log_level,
@@ -75,6 +75,11 @@ def configure(format: Format = "auto", level: Level = "info", stream: TextIO | N
     root.handlers[:] = [handler]
     root.setLevel(threshold)
     _quiet(threshold)
+
+
+def takes_colours(stream: TextIO) -> bool:
+    """Whether it is a terminal on which colours are welcome (https://no-color.org)."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 class Redact:

@@ -19,6 +19,8 @@ from monitor import __version__
 from monitor.adapters.process import keep_memory_private
 
 EXIT_ERROR = 3
+# Of what a command writes: what it stores is another matter, and told where that is done.
+OUTPUT_FAILED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 # Subcommand -> module with a click command `command`. Imported when asked for: `check` starts without the rest.
 COMMANDS: dict[str, str] = {
@@ -94,7 +96,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 def _failed(error: Exception) -> int:
     """Says what nobody expected; without anything that would need one more file or much memory."""
-    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+    if isinstance(error, OSError) and error.errno in OUTPUT_FAILED:
+        sys.stderr.write(
+            f"Error: the output could not be written: {error.strerror}. Make room, or send it elsewhere.\n"
+        )
+    elif isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
         sys.stderr.write(
             f"Error: {error.strerror}. Raise the limit of open files (ulimit -n, LimitNOFILE= of systemd, --ulimit"
             " nofile= of a container).\n"

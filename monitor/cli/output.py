@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 
 import click
 
+from monitor.adapters.logs import takes_colours
 from monitor.core.replicas import after_one_look, in_words
 from monitor.core.report import check_json, replicas_json, rfc3339
 from monitor.core.status import Kind
@@ -27,8 +28,8 @@ Result = tuple[str, str, Checked]
 
 
 def colours() -> bool:
-    """Whether standard output takes colours."""
-    return sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    """Whether standard output takes colours. There is none where somebody closed it, and wants the exit code alone."""
+    return sys.stdout is not None and takes_colours(sys.stdout)
 
 
 def show(results: list[Result], output: str, *, several: bool) -> None:
@@ -92,7 +93,7 @@ class Progress:
     """What is being done, on one line of a terminal that is wiped afterwards; nothing where nobody looks."""
 
     def __init__(self) -> None:
-        self._shown = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        self._shown = sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
     def __enter__(self) -> Progress:
         return self
