@@ -277,6 +277,13 @@ METRICS: tuple[Metric, ...] = (
         of=_rotation(lambda rotation: _known(rotation.live_keys)),
     ),
     Metric(
+        "other_keys",
+        Type.GAUGE,
+        "Keys on the account that the monitor did not make and that have not ended, in password mode; it deletes none.",
+        ("target",),
+        of=lambda report: _known(report.other_keys),
+    ),
+    Metric(
         "login_failures_total",
         Type.COUNTER,
         "Logins that Argo CD refused or whose answer was lost, kept across restarts.",

@@ -1,7 +1,7 @@
 """What `token-monitor doctor` says of what it found: facts in, findings with their fix out. Nothing is asked here.
 
-One function an area, each over the facts of that area alone: files, the address with its certificate, and the account
-in Argo CD. Kubernetes is in `doctor_kubernetes`. A finding that is not "ok" always says what to do.
+One function an area, each over the facts of that area alone: here files, and the address with its certificate. The account
+in Argo CD is in `doctor_account`, Kubernetes in `doctor_kubernetes`. A finding that is not "ok" always says what to do.
 """
 
 from __future__ import annotations
@@ -11,10 +11,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from monitor.core.classify import FAULT_STATUS
-from monitor.core.model import Account, Expectation, Fault, FaultKind, Mode, Verdict
+from monitor.core.model import Expectation, Fault, FaultKind
 from monitor.core.moments import span
 from monitor.core.remedies import fault_remedy
-from monitor.core.status import Kind, Status
 
 DAY = 86_400.0
 # A certificate that ends this soon is somebody's task already (most are renewed 30 days before).
@@ -55,7 +54,7 @@ class Area(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at: what, what was found (cause), and what to do (fix, empty when it is fine)."""
+    """One thing that was looked at: what, what was found (cause), and what to do (fix, empty where nothing need be)."""
 
     level: Level
     area: Area
@@ -226,11 +225,12 @@ def _certificate(facts: ServerFacts, now: float) -> Finding:
 def _described(found: CertificateFacts, now: float) -> str:
     names = ", ".join(found.names[:5]) or found.subject
     issuer = "itself" if found.issuer == found.subject else found.issuer
-    left = "" if found.not_after is None else f", {_left(found.not_after - now)}"
-    return f"for {names}, issued by {issuer}{left}"
+    ends = "" if found.not_after is None else f", {left(found.not_after - now)}"
+    return f"for {names}, issued by {issuer}{ends}"
 
 
-def _left(seconds: float) -> str:
+def left(seconds: float) -> str:
+    """How much of a time is left, or how long it is over: `12 d left`, `ended 3 h ago`."""
     return f"{span(seconds)} left" if seconds > 0 else f"ended {span(-seconds)} ago"
 
 
@@ -248,150 +248,3 @@ def _answer(facts: ServerFacts) -> Finding:
     elif facts.status == 404:
         fix = "write the path under which Argo CD is served (its --rootpath) into server.rootpath or behind the url"
     return Finding(Level.FAIL, Area.ADDRESS, what, cause, fix)
-
-
-# --- the account in Argo CD --------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class LoginFacts:
-    """A login that was asked for. accepted: None when it could not be told, or was not tried; why says so."""
-
-    accepted: bool | None
-    why: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class AccountFacts:
-    """What is known of the token and its account.
-
-    account: the account's page, None where it could not be read. permissions: each required one with the answer of
-    can-i (None: not answered). rotated: whether the monitor replaces the key. expires_in: of new keys, seconds.
-    login: None when none was asked for. has_password: whether the password could be read; password_problem: why not.
-    """
-
-    verdict: Verdict
-    mode: Mode
-    name: str | None
-    account: Account | None = None
-    permissions: tuple[tuple[str, bool | None], ...] = ()
-    rotated: bool = False
-    expires_in: int | None = None
-    has_password: bool = True
-    password_problem: str = ""
-    login: LoginFacts | None = None
-
-
-def account_findings(facts: AccountFacts) -> Iterator[Finding]:
-    """The token, its account, what it may do, and how it could be replaced."""
-    yield _token(facts)
-    if facts.verdict.anonymous_access:
-        fix = 'set `users.anonymous.enabled: "false"` in ConfigMap argocd-cm, if nobody needs it'
-        yield Finding(Level.WARN, Area.ARGOCD, "anonymous access", "Argo CD also answers those without a token", fix)
-    yield from _account(facts)
-    for permission, allowed in facts.permissions:
-        yield _permission(facts, permission, allowed=allowed)
-    if facts.rotated:
-        yield from _replacement(facts)
-
-
-def _token(facts: AccountFacts) -> Finding:
-    verdict = facts.verdict
-    levels = {
-        Kind.ACCEPTED: Level.OK,
-        Kind.ATTENTION: Level.WARN,
-        Kind.REFUSED: Level.FAIL,
-        Kind.UNKNOWN: Level.UNKNOWN,
-    }
-    level = levels[verdict.status.kind]
-    if level is Level.OK:
-        return Finding(level, Area.ARGOCD, "token", verdict.cause)
-    cause = f"{verdict.status}: {verdict.cause}"
-    if verdict.status is Status.MISSING and facts.rotated and facts.mode is Mode.PASSWORD:
-        fix = "nothing: the monitor logs in and makes the first key when it runs (or now: token-monitor rotate TARGET)"
-        return Finding(Level.WARN, Area.ARGOCD, "token", cause, fix)
-    return Finding(level, Area.ARGOCD, "token", cause, verdict.remedy)
-
-
-def _account(facts: AccountFacts) -> Iterator[Finding]:
-    account = facts.account
-    if account is None:
-        if facts.rotated:
-            fix = "look again once a token is accepted"
-            if facts.mode is Mode.PASSWORD:
-                fix += ", or let doctor log in (--login; a failed login counts against the budget of three a day)"
-            name = facts.name or "of the token"
-            accepted = facts.verdict.accepted is True
-            cause = "could not be read" if accepted else "cannot be looked at without an accepted token"
-            yield Finding(Level.UNKNOWN, Area.ARGOCD, f"account {name}", cause, fix)
-        return
-    what = f"account {account.name}"
-    enabled = "admin.enabled" if account.name == "admin" else f"accounts.{account.name}.enabled"
-    wanted = {"apiKey"} | ({"login"} if facts.rotated and facts.mode is Mode.PASSWORD else set())
-    lacking = sorted(wanted - account.capabilities)
-    if not account.enabled:
-        yield Finding(Level.FAIL, Area.ARGOCD, what, "is disabled", f'set `{enabled}: "true"` in ConfigMap argocd-cm')
-    if lacking:
-        cause = f"lacks the capability {' and '.join(lacking)}"
-        given = ", ".join(sorted(wanted | account.capabilities))
-        fix = f"set `accounts.{account.name}: {given}` in ConfigMap argocd-cm"
-        yield Finding(Level.FAIL, Area.ARGOCD, what, cause, fix)
-    if account.enabled and not lacking:
-        keys = f"{len(account.keys)} key{'' if len(account.keys) == 1 else 's'}"
-        cause = f"enabled, with {', '.join(sorted(account.capabilities))}; {keys}"
-        yield Finding(Level.OK, Area.ARGOCD, what, cause)
-
-
-def _permission(facts: AccountFacts, permission: str, *, allowed: bool | None) -> Finding:
-    what = f"permission {permission}"
-    if allowed:
-        return Finding(Level.OK, Area.ARGOCD, what, "yes")
-    name = facts.name or (facts.verdict.account or "ACCOUNT")
-    if allowed is None:
-        fix = "correct the words of requiredPermissions if Argo CD does not know them, or look again later"
-        return Finding(Level.UNKNOWN, Area.ARGOCD, what, "Argo CD did not say yes or no", fix)
-    resource, action, object_ = permission.split("/", 2)
-    line = f"p, {name}, {resource}, {action}, {object_}, allow"
-    return Finding(
-        Level.WARN, Area.ARGOCD, what, "no", f"add `{line}` to policy.csv of ConfigMap argocd-rbac-cm, or take it out"
-    )
-
-
-def _replacement(facts: AccountFacts) -> Iterator[Finding]:
-    if facts.mode is not Mode.PASSWORD:
-        return  # a key that renews itself gets as long a life as the one before
-    if facts.expires_in is None:
-        fix = "set rotation.expiresIn (like 90d) where the consumers allow it: a key that is lost then ends by itself"
-        yield Finding(Level.WARN, Area.ARGOCD, "new keys", "never expire (rotation.expiresIn is not set)", fix)
-    if facts.name == "admin":
-        fix = (
-            "make an account for it: `accounts.codefresh: apiKey, login` in ConfigMap argocd-cm, its rights in"
-            " argocd-rbac-cm, its password by `argocd account update-password --account codefresh`, and its name in"
-            " auth.username"
-        )
-        cause = (
-            "the monitor and people share it: failed logins of one lock the other out, and its key may do everything"
-        )
-        yield Finding(Level.WARN, Area.ARGOCD, "account admin", cause, fix)
-    yield _login(facts)
-
-
-def _login(facts: AccountFacts) -> Finding:
-    what, login = f"login as {facts.name}", facts.login
-    if not facts.has_password:
-        fix = "put it there or let it be read (see above), or correct auth.passwordSecretKeyRef or auth.passwordFile"
-        return Finding(Level.FAIL, Area.LOGIN, what, facts.password_problem or "there is no password", fix)
-    if login is None:
-        cause = "the password can be read; not tried, as a failed login counts (three a day): --login tries it"
-        return Finding(Level.OK, Area.LOGIN, what, cause)
-    if login.accepted:
-        return Finding(Level.OK, Area.LOGIN, what, "accepted; the session was ended again")
-    if login.accepted is None:
-        return Finding(
-            Level.UNKNOWN, Area.LOGIN, what, login.why, "try again later; a running monitor goes on by itself"
-        )
-    fix = (
-        f"put the present password of {facts.name} where auth.password... says; check that the account is enabled and"
-        " has the capability login. Do not try again at once: Argo CD locks an account out after five failures"
-    )
-    return Finding(Level.FAIL, Area.LOGIN, what, login.why, fix)

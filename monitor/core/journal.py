@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, TypeVar
 
 from monitor.core.budget import LoginBudget, later, not_after
+from monitor.core.model import Key
 from monitor.core.secret import Secret
 
 VERSION = 1
@@ -230,6 +231,11 @@ class Journal:
         """How far ahead `retry_at` may be: hours only between rotations that failed, or while the list is not told."""
         backs_off = self.failures and self.state in (State.IDLE, State.INTENT)
         return LONGEST_WAIT if backs_off else LONGEST_STEP
+
+
+def is_of_others(key: Key) -> bool:
+    """Whether a person or another tool made this key, by its id."""
+    return not key.id.startswith(OUR_KEYS)
 
 
 def _not_after(moment: float | None, now: float) -> float | None:

@@ -63,6 +63,7 @@ class TargetReport:
     told: the last verdict that could tell. problem: what is wrong with the credential's source, if anything
     (an old value may be in use). failures_by_status: checks that could not tell, counted by status. history: what the
     last checks found, as `core.history` has it. replicas: of the server, where each of them is asked.
+    other_keys: of the account, that the monitor did not make and that have not ended; None where nobody looks.
     """
 
     name: str
@@ -81,6 +82,7 @@ class TargetReport:
     rotation: RotationReport | None = None
     history: bytes = b""
     replicas: ReplicasReport | None = None
+    other_keys: int | None = None
 
     @property
     def verified_at(self) -> float | None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from monitor.core.answers import read_userinfo
+from monitor.core.answers import read_account, read_userinfo
 from monitor.core.claims import Claims, has_token_shape, read_claims
 from monitor.core.classify import classify, unsent
 from monitor.core.credential import Unsendable, control_of, inspect
-from monitor.core.model import Answer, Expectation, Observation, Verdict
+from monitor.core.journal import is_of_others
+from monitor.core.model import Answer, Expectation, Mode, Observation, Verdict
 from monitor.core.questions import Question, Topic, next_question
 from monitor.core.replicas import ReplicasReport
 from monitor.core.secret import Secret
@@ -33,6 +34,7 @@ class Checked:
     proven: whether the control was seen refused in this check. owes_proof: the next check must see to it.
     permissions: the answers about permissions, to be carried into the checks that do not ask again.
     replicas: what each replica of the server says, where they are asked (`services.every_replica`).
+    other_keys: of the account, that the monitor did not make and that have not ended; None where it was not looked at.
     """
 
     verdict: Verdict
@@ -42,6 +44,7 @@ class Checked:
     owes_proof: bool = False
     permissions: tuple[Answer, ...] = ()
     replicas: ReplicasReport | None = None
+    other_keys: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +126,17 @@ class Checker:
             proven=proven,
             owes_proof=full and not proven,
             permissions=seen.permissions,
+            other_keys=self._other_keys(seen, verdict) if full else None,
         )
+
+    def _other_keys(self, seen: Observation, verdict: Verdict) -> int | None:
+        """How many keys of others the page of the account lists, where the monitor makes keys of its own beside them."""
+        if self._expected.mode is not Mode.PASSWORD or not verdict.accepted:
+            return None
+        page, now = read_account(seen.account), self._clock.now()
+        if page is None or page.name != self._expected.account:
+            return None
+        return sum(is_of_others(key) and (key.expires_at is None or key.expires_at > now) for key in page.keys)
 
     def _unsent(self, token: Unsendable, credential: Credential, started: float) -> Checked:
         verdict = unsent(token.status, token.cause, self._expected, self._clock.now())

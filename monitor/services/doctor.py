@@ -18,18 +18,16 @@ from monitor.config.settings import InFile, InSecret, Settings, Source, TargetSe
 from monitor.config.warnings import warnings_of
 from monitor.core.answers import read_account, read_can_i
 from monitor.core.doctor import (
-    AccountFacts,
     Area,
     FileFacts,
     Finding,
     Level,
-    LoginFacts,
     Purpose,
     ServerFacts,
-    account_findings,
     file_findings,
     server_findings,
 )
+from monitor.core.doctor_account import AccountFacts, LoginFacts, account_findings
 from monitor.core.doctor_kubernetes import (
     Holds,
     permission_finding,

@@ -87,6 +87,7 @@ class _Runtime:
         "full_at",
         "history",
         "last",
+        "other_keys",
         "problem",
         "rhythm",
         "target",
@@ -107,6 +108,7 @@ class _Runtime:
         self.checks = 0
         self.failures: Counter[Status] = Counter()
         self.history = b""
+        self.other_keys: int | None = None
         self.problem = ""
 
     def remember(self, former: _Runtime) -> None:
@@ -114,6 +116,7 @@ class _Runtime:
         self.track = replace(former.track, suspect=False, failures=0)
         self.checks, self.failures = former.checks, former.failures
         self.history, self.problem = former.history, former.problem
+        self.other_keys = former.other_keys
         asked, before = self.target.every_replica, former.target.every_replica
         if asked is not None and before is not None:
             asked.remember(before)
@@ -339,6 +342,8 @@ class Fleet:
         runtime.track, runtime.last = step.track, result
         runtime.checks += 1
         runtime.history = remember(runtime.history, result.verdict.status)
+        if result.other_keys is not None:
+            runtime.other_keys = result.other_keys
         if result.verdict.status.kind is Kind.UNKNOWN:
             runtime.failures[result.verdict.status] += 1
         self._tell(runtime, before.status, result, changed=step.changed)
@@ -388,4 +393,5 @@ def _report(runtime: _Runtime) -> TargetReport:
         failures_by_status=dict(runtime.failures),
         history=runtime.history,
         replicas=replicas,
+        other_keys=runtime.other_keys,
     )

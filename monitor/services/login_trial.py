@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from monitor.core.answers import read_account
 from monitor.core.budget import LoginBudget, charge, give_back, next_login, refuse, take_back
-from monitor.core.doctor import LoginFacts
+from monitor.core.doctor_account import LoginFacts
 from monitor.core.effects import Minted, Refused
 from monitor.core.journal import Journal, JournalError, dump, load
 from monitor.core.model import Account

@@ -200,13 +200,16 @@ def of_one() -> list[panels.AnyPanel]:
         ),
         panels.lines(
             "Keys, failures and refused logins",
-            "Live keys of the monitor's own, attempts that failed in a row, and logins refused in each interval.",
+            "Live keys of the monitor's own, keys on the account that it did not make and never deletes, attempts that "
+            "failed in a row, and logins refused in each interval.",
             Query(q.value("live_keys", ONE), "live keys"),
+            Query(q.value("other_keys", ONE), "keys of others"),
             Query(q.value("rotation_consecutive_failures", ONE), "failures in a row"),
             Query(q.each(q.increase(q.of("login_failures_total", ONE))), "refused logins"),
             unit="none",
             colours={
                 "live keys": panels.MOVING,
+                "keys of others": panels.PLAIN,
                 "failures in a row": panels.ATTENTION,
                 "refused logins": panels.REFUSED,
             },

@@ -47,6 +47,7 @@ PROMISED = {
     "rotation_last_success_timestamp_seconds": {"target"},
     "rotation_drill_last_success_timestamp_seconds": {"target"},
     "live_keys": {"target"},
+    "other_keys": {"target"},
     "login_failures_total": {"target"},
     "notifications_total": {"alertmanager"},
     "notification_failures_total": {"alertmanager"},
@@ -86,6 +87,7 @@ REPORT = TargetReport(
         login_failures=1,
         failures={"mint": 4},
     ),
+    other_keys=3,
 )
 PENDING = replace(
     REPORT,
@@ -165,6 +167,7 @@ def test_a_healthy_token():
         "rotation_last_success_timestamp_seconds": {(): NOW - 3600},
         "rotation_drill_last_success_timestamp_seconds": {(): NOW - 60},
         "live_keys": {(): 2},
+        "other_keys": {(): 3},
         "login_failures_total": {(): 1},
     }
 

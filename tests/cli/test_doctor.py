@@ -71,6 +71,8 @@ def test_when_all_is_well_it_says_what_was_looked_at_and_exits_0(write: Write, c
         "ok    secrets        Secret codefresh/argocd-token (token): has the key token",
         "ok    permissions    get, patch secrets/token-monitor-journal-a in codefresh",
         "ok    argocd         account ci: enabled, with apiKey, login; 1 key",
+        "ok    argocd         keys of others: 1 that the monitor did not make, and never deletes: k1 (the present token, made",
+        "→ delete those that nobody uses: `argocd account delete-token --account ci ID`",
         "ok    writers        other writers of Secret codefresh/argocd-token: none",
         "--login tries it",
         "The permissions above are those of whoever ran this.",

@@ -7,20 +7,18 @@ from dataclasses import replace
 import pytest
 from monitor.core.doctor import (
     EXIT_CODES,
-    AccountFacts,
     Area,
     CertificateFacts,
     FileFacts,
     Finding,
     Level,
-    LoginFacts,
     Purpose,
     ServerFacts,
-    account_findings,
     file_findings,
     server_findings,
     worst,
 )
+from monitor.core.doctor_account import AccountFacts, LoginFacts, account_findings
 from monitor.core.doctor_kubernetes import (
     Holds,
     Manager,
@@ -242,6 +240,41 @@ def test_each_required_permission_is_answered() -> None:
     refused = of_account(facts, "permission projects/get/*")
     assert (refused.level, "`p, ci, projects, get, *, allow`" in refused.fix) == (Level.WARN, True)
     assert of_account(facts, "permission nonsense/get/x").level is Level.UNKNOWN
+
+
+def test_keys_that_the_monitor_did_not_make_are_told_with_their_age_and_are_no_failure() -> None:
+    keys = (
+        Key("laptop", NOW - 3 * DAY, NOW + 27 * DAY),
+        Key("tm-1", NOW - DAY),
+        Key("by-hand", NOW - 210 * DAY),
+        Key("old", NOW - 90 * DAY, NOW - 2 * DAY),
+    )
+    verdict = replace(VALID, checked_at=NOW, token_id="by-hand")
+    facts = replace(ROTATED, verdict=verdict, account=replace(CI, keys=keys))
+    finding = of_account(facts, "keys of others")
+    assert (finding.level, finding.cause) == (
+        Level.OK,
+        "3 that the monitor did not make, and never deletes: by-hand (the present token, made 210 d ago, never ends),"
+        " old (made 90 d ago, ended 2 d ago), laptop (made 3 d ago, 27 d left)",
+    )
+    assert finding.fix == "delete those that nobody uses: `argocd account delete-token --account ci ID`"
+    assert {found.level for found in account_findings(facts)} == {Level.OK}
+
+
+def test_where_each_key_is_the_monitors_that_is_said_and_where_none_is_made_nothing() -> None:
+    ours = of_account(replace(ROTATED, account=replace(CI, keys=(Key("tm-1"), Key("tm-2")))), "keys of others")
+    assert (ours.level, ours.fix) == (Level.OK, "")
+    assert ours.cause.startswith("none")
+    assert "keys of others" not in {finding.what for finding in account_findings(WATCHED)}
+
+
+def test_of_many_and_of_hostile_keys_little_is_shown() -> None:
+    keys = tuple(Key(f"k{number:04}\u202e" + "x" * 1000, NOW - DAY) for number in range(500))
+    cause = of_account(replace(ROTATED, account=replace(CI, keys=keys)), "keys of others").cause
+    assert cause.startswith("500 that the monitor did not make")
+    assert cause.endswith("and 490 more")
+    assert len(cause) < 1500
+    assert cause.isprintable()
 
 
 def test_new_keys_that_never_expire_are_warned_of_where_keys_are_made() -> None:

@@ -83,7 +83,9 @@ def fleet(replica: str, step: int) -> list[TargetReport]:
         report("other", step, Status.WRONG_ACCOUNT),
         report("new", step, Status.PENDING),
         report("open", step, anonymous_access=True),
-        report("staging", step, mode=Mode.PASSWORD, rotation=_rotated(step) if leads else RotationReport()),
+        report(
+            "staging", step, mode=Mode.PASSWORD, other_keys=2, rotation=_rotated(step) if leads else RotationReport()
+        ),
         report("failing", step, mode=Mode.PASSWORD, rotation=_failing(step) if leads else RotationReport()),
         report("contested", step, mode=Mode.PASSWORD, rotation=_contested() if leads else RotationReport()),
     ]

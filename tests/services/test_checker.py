@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from monitor.core.credential import control_of
-from monitor.core.model import Answer, Expectation, Fault, FaultKind, Reply
+from monitor.core.model import Answer, Expectation, Fault, FaultKind, Mode, Reply
 from monitor.core.questions import Question, Topic
 from monitor.core.secret import Secret
 from monitor.core.status import Status
@@ -132,6 +132,26 @@ async def test_a_changed_token_is_judged_as_a_whole() -> None:
     second = await checker(server, other).check(full=False, last=first)
     assert Topic.CONTROL_USERINFO in server.topics
     assert second.fingerprint != first.fingerprint
+
+
+async def test_keys_that_the_monitor_did_not_make_are_counted_where_it_makes_keys_of_its_own() -> None:
+    ended = {"id": "old", "issuedAt": str(int(NOW - 9)), "expiresAt": str(int(NOW - 1))}
+    page = {"name": "ci", "enabled": True, "capabilities": ["apiKey", "login"]}
+    keys = [{"id": "tm-1"}, {"id": "by-hand"}, {"id": "ends", "expiresAt": str(int(NOW + 9))}, ended]
+
+    def behave(question: Question, token: str) -> Answer:
+        accepted = question.account and token == TOKEN
+        return answer({**page, "tokens": keys}) if accepted else argo_cd()(question, token)
+
+    check = checker(Server(behave), expected=replace(CI, mode=Mode.PASSWORD))
+    first = await check.check(full=True)
+    assert first.other_keys == 2, "neither that of the monitor, nor the one that has ended"
+    assert (await check.check(full=False, last=first)).other_keys is None, "it was not looked at"
+    assert (await checker(Server(behave)).check(full=True)).other_keys is None, "in token mode all keys are of others"
+    another = Server(
+        lambda question, token: account_page("bob", "k") if question.account else argo_cd()(question, token)
+    )
+    assert (await checker(another, expected=replace(CI, mode=Mode.PASSWORD)).check(full=True)).other_keys is None
 
 
 async def test_a_permission_that_lacked_is_remembered_between_the_full_checks() -> None:

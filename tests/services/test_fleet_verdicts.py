@@ -7,7 +7,7 @@ import itertools
 from dataclasses import replace
 
 import pytest
-from monitor.core.model import Expectation, FaultKind, Reply
+from monitor.core.model import Expectation, FaultKind, Mode, Reply
 from monitor.core.secret import Secret
 from monitor.ports import Credential
 
@@ -189,6 +189,24 @@ def test_what_is_known_of_a_token_survives_another_interval() -> None:
         await world.until(51.0)
         assert world.fleet.report("a").checks == before["a"].checks + 1, "and it is checked soon"  # type: ignore[union-attr]
         assert world.fleet.report("b").since == before["b"].since  # type: ignore[union-attr]
+
+    in_virtual_time(story)
+
+
+def test_keys_of_others_stay_told_between_looks_at_the_account_and_after_a_reload() -> None:
+    async def story(world: World) -> None:
+        rotated = Expectation(mode=Mode.PASSWORD, account="ci")
+        world.argocd.mint_key("ci", "laptop")
+        world.fleet.set_targets([world.target("tm-a", expected=rotated), world.target("b")])
+        assert world.fleet.report("tm-a").other_keys is None  # type: ignore[union-attr]
+        for seconds in (50.0, 60.0):
+            await world.until(seconds)
+            assert world.fleet.report("tm-a").other_keys == 2  # type: ignore[union-attr]
+            assert world.fleet.report("b").other_keys is None, "in token mode nobody counts"  # type: ignore[union-attr]
+            world.fleet.set_targets([world.target("tm-a", interval=20.0, expected=rotated), world.target("b")])
+        world.argocd.revoke_key("ci", "laptop")
+        await world.until(400.0)
+        assert world.fleet.report("tm-a").other_keys == 1  # type: ignore[union-attr]
 
     in_virtual_time(story)
 
