@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import structlog
 from yaml import YAMLError
 
 from monitor.adapters.kubernetes.library import (
@@ -50,13 +51,18 @@ UNUSABLE = (
     OSError,
     ValueError,
     TypeError,
-    KeyError,
     AttributeError,
     AssertionError,
+    LookupError,
+    RecursionError,
     YAMLError,
 )
 
+log = structlog.get_logger(__name__)
+
 logging.getLogger("kubernetes_asyncio.client.rest").addFilter(lambda record: record.levelno > logging.DEBUG)
+# It says "Config not found" at each look, every ten seconds; here that is told once, with what to do.
+logging.getLogger("kubernetes_asyncio.config.kube_config").addFilter(lambda record: record.levelno > logging.WARNING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +106,7 @@ class KubernetesConnection:
         self._doubted = False
         self._closed = False
         self._failure = "the configuration of the Kubernetes API was not found in time"
+        self._told = ""
         self.namespace = settings.namespace or "default"
 
     @property
@@ -186,21 +193,30 @@ class KubernetesConnection:
             try:
                 way = await self._load()
             except UNUSABLE as error:
-                reason = printable(str(error), 200) or type(error).__name__
-                self._failure = (
-                    f"no way to the Kubernetes API: {reason}; run in a pod with a service account,"
-                    " or give kubernetes.kubeconfig"
-                )
+                self._tell(*_why(self._settings, error))
                 return self._way
+            self._tell("", "")
             former, self._former, self._way, self._doubted = self._former, self._way, way, False
             if former is not None:
                 await former.close()
             return way
 
+    def _tell(self, problem: str, fix: str) -> None:
+        """Once a change: every watch and every check would say it again. problem: "" where there is none."""
+        if problem:
+            self._failure = f"no way to the Kubernetes API: {problem}; {fix}"
+        if problem == self._told:
+            return
+        self._told = problem
+        if problem:
+            log.warning("no way to the Kubernetes API", problem=problem, fix=fix, former_goes_on=self._way is not None)
+        else:
+            log.info("the way to the Kubernetes API is found")
+
     async def _load(self) -> _Way:
         found = Configuration()
         namespace = pod_namespace()
-        if self._settings.kubeconfig is None and self._settings.context is None and namespace is not None:
+        if namespace is not None and _by_service_account(self._settings):
             load_incluster_config(client_configuration=found)  # type: ignore[no-untyped-call]
             self.namespace = self._settings.namespace or namespace or "default"
         else:
@@ -338,6 +354,30 @@ def pod_namespace() -> str | None:
 def _has_kubeconfig() -> bool:
     """Whether one is where kubectl looks: $KUBECONFIG, which may name several, or ~/.kube/config."""
     return any(Path(name).expanduser().exists() for name in KUBE_CONFIG_DEFAULT_LOCATION.split(os.pathsep) if name)
+
+
+def _by_service_account(settings: KubernetesSettings) -> bool:
+    """Whether a pod goes by its service account."""
+    return settings.kubeconfig is None and settings.context is None
+
+
+def _why(settings: KubernetesSettings, error: Exception) -> tuple[str, str]:
+    """Why there is no configuration, and what to do. Of a file only its name is told: it may hold a token."""
+    match error:
+        case ConfigException():
+            words = printable(str(error), 200)
+        case OSError():
+            words = error.strerror or type(error).__name__
+        case _:
+            words = "it is no kubeconfig"
+    if in_pod() and _by_service_account(settings):
+        return words, "see that the pod mounts the token of its service account (automountServiceAccountToken)"
+    if settings.kubeconfig is None and not _has_kubeconfig():
+        return words, "run in a pod with a service account, or give kubernetes.kubeconfig"
+    place = settings.kubeconfig or KUBE_CONFIG_DEFAULT_LOCATION
+    if not Path(place).expanduser().exists() and settings.kubeconfig:
+        return f"there is no {place}", "correct kubernetes.kubeconfig"
+    return f"{place} cannot be used: {words}", "correct it, or give kubernetes.kubeconfig and kubernetes.context"
 
 
 async def _plain_session(rest: RESTClientObject) -> None:
