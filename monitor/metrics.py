@@ -125,7 +125,8 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         "config_last_reload_successful",
         Type.GAUGE,
-        "Whether the last reading of the configuration succeeded (1) or not (0); a refused one leaves the old in force.",
+        "Whether the configuration and the certificates that it names can be used as they are by now (1) or not (0); what"
+        " cannot be used leaves the old in force.",
     ),
     Metric(
         "discovery_errors",

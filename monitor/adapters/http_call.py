@@ -12,13 +12,16 @@ from ssl import SSLContext
 from typing import Literal
 
 import aiohttp
+import structlog
 from yarl import URL
 
 from monitor.adapters.argocd.client import bounded_body
 from monitor.adapters.argocd.faults import to_fault
-from monitor.adapters.argocd.tls import UNUSABLE, TlsContexts, Trust, unusable_fault
+from monitor.adapters.argocd.tls import NEW_CERTIFICATES, UNUSABLE, TlsContexts, Trust, unusable_fault
 from monitor.adapters.files import FileWatch
 from monitor.core.model import Answer, Fault, FaultKind, Reply
+
+log = structlog.get_logger(__name__)
 
 MAX_BODY = 64 * 1024
 MAX_HEADER_BYTES = 8190
@@ -90,7 +93,9 @@ class HttpCaller:
 
     def _context(self) -> SSLContext:
         if self._files.changed():
-            self._contexts.refresh(self._trust)  # where the new ones are unusable, the old ones go on
+            problem = self._contexts.refresh(self._trust)
+            if problem is not None:
+                log.error(NEW_CERTIFICATES, problem=problem, fix="correct the file; those before go on until then")
         return self._contexts.get(self._trust)
 
     def _open(self) -> aiohttp.ClientSession:

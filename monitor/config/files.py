@@ -34,6 +34,12 @@ def check_files(settings: Settings, source: str = "") -> None:
         raise ConfigurationError(problems, source)
 
 
+def certificate_problems(ca_file: str | None, cert_file: str | None, key_file: str | None) -> list[Problem]:
+    """Why these files cannot be used for TLS, in our own words; empty where they can. Each is read."""
+    problems = [] if ca_file is None else list(_tried("caFile", ca_file, _certificates))
+    return problems + ([] if cert_file is None or key_file is None else list(_pair("", cert_file, key_file)))
+
+
 def _problems(settings: Settings) -> Iterator[Problem]:
     authorities: set[str] = set()
     pairs: set[tuple[str, str]] = set()
@@ -64,9 +70,10 @@ def _tried(path: str, file: str, use: Callable[[str], object]) -> Iterator[Probl
 
 
 def _pair(path: str, cert_file: str, key_file: str) -> Iterator[Problem]:
+    path = f"{path}." if path else ""
     found = [
-        *_tried(f"{path}.certFile", cert_file, _certificates),
-        *_tried(f"{path}.keyFile", key_file, _read),
+        *_tried(f"{path}certFile", cert_file, _certificates),
+        *_tried(f"{path}keyFile", key_file, _read),
     ]
     yield from found
     if found:
@@ -77,7 +84,7 @@ def _pair(path: str, cert_file: str, key_file: str) -> Iterator[Problem]:
         context.load_cert_chain(cert_file, key_file, password=lambda: "")
     except (ssl.SSLError, OSError, ValueError):
         what = f"{_quoted(key_file)} is not the key (PEM, without a passphrase) of {_quoted(cert_file)}"
-        yield Problem(f"{path}.keyFile", what, "give the key that belongs to certFile")
+        yield Problem(f"{path}keyFile", what, "give the key that belongs to certFile")
 
 
 def _quoted(file: str) -> str:

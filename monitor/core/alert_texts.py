@@ -91,9 +91,10 @@ def _annotations(key: AlertKey, evidence: Evidence, now: float, wording: Wording
 
 
 _SAYS_CONFIG_REJECTED = (
-    "The monitor could not use its changed configuration, or a target that it found elsewhere. New targets of it are"
-    " not tested, changed ones as they were before. `token-monitor config validate FILE` names every error of the file,"
-    " `token-monitor doctor` those of targets that are found elsewhere; the monitor's log and its page have them too."
+    "The monitor could not use its changed configuration, a certificate file, or a target that it found elsewhere. New"
+    " targets are not tested, changed ones as they were before, and after a restart the monitor may not start at all."
+    " `token-monitor config validate FILE` names every error of the file, `token-monitor doctor` those of certificates and of"
+    " targets that are found elsewhere; the monitor's log has them too."
 )
 
 # A token that was not checked for minutes is one that cannot be read.

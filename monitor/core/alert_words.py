@@ -161,9 +161,10 @@ SAYS_ANONYMOUS_ACCESS = (
 
 SAYS_CONFIG_REJECTED = (
     "The monitor{{ with $labels.namespace }} in namespace {{ . }}{{ end }} could not use its changed configuration,"
-    " or a target that it found elsewhere. New targets of it are not tested, changed ones as they were before."
-    " `token-monitor config validate FILE` names every error of the file, `token-monitor doctor` those of targets that"
-    " are found elsewhere; the monitor's log and its page have them too."
+    " a certificate file, or a target that it found elsewhere. New targets are not tested, changed ones as they were"
+    " before, and after a restart the monitor may not start at all."
+    " `token-monitor config validate FILE` names every error of the file, `token-monitor doctor` those of certificates and"
+    " of targets that are found elsewhere; the monitor's log has them too."
 )
 
 SAYS_DOWN = (

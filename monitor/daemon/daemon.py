@@ -19,21 +19,18 @@ from monitor import __version__
 from monitor.adapters.files import FileWatch
 from monitor.adapters.server.errors import TlsFilesError
 from monitor.adapters.server.routes import Sources
-from monitor.config.files import check_files
-from monitor.config.load import load_file
-from monitor.config.problems import ConfigurationError
-from monitor.config.rules import OwnNamespace
 from monitor.config.settings import InSecret, KubernetesSettings, Settings, TargetSettings
 from monitor.config.warnings import warnings_of
 from monitor.core.alert_conditions import UNREAD
 from monitor.core.model import Verdict
 from monitor.core.report import TargetReport
 from monitor.core.sharding import STILL_WATCHED, TakeOver
-from monitor.daemon.assembly import trust_of
+from monitor.daemon.certificates import Certificates
 from monitor.daemon.discovering import Discovering
 from monitor.daemon.inside_argocd import InsideArgoCD
 from monitor.daemon.leading import Leading
 from monitor.daemon.platform import THIS_MACHINE, Platform
+from monitor.daemon.reloading import Reloading
 from monitor.daemon.shared import Shared
 from monitor.daemon.sharing import Sharing
 from monitor.daemon.telling import Telling
@@ -77,8 +74,8 @@ class Daemon:
         self, settings: Settings, file: ConfigurationFile | None = None, platform: Platform = THIS_MACHINE
     ) -> None:
         self._settings = settings
-        self._file = file
         self._platform = platform
+        self._reloading = Reloading(file.path if file is not None else None, platform.clock, self._own_namespace)
         self._clock = platform.clock
         self._shared = Shared(settings, platform, self._secret_changed)
         self._sharing: Sharing | None = None
@@ -98,6 +95,7 @@ class Daemon:
         self._targets: dict[str, Target] = {}
         self._ticker = platform.ticker(self._clock, self.fleet.next_due, self.fleet.dispatch)
         self._target_files = WatchedFiles()
+        self._certificates = Certificates(self._shared.contexts)
         self._files = FileWatch(self._watched_files)
         self._owned: list[asyncio.Task[None]] = []
         self._by_secret: dict[tuple[str | None, str], set[str]] = {}
@@ -116,14 +114,14 @@ class Daemon:
             own=lambda: (self._sharing.speaker(len(self.fleet)), self.reports) if self._sharing else None,
         )
         self.server = platform.pages(sources, settings.http)
-        self._configuration_ok = True
+        self._served_ok = True
         self._telling = Telling(
             settings,
             self._reports_to_tell,
             self._clock,
             self.metrics,
             self._alive,
-            lambda: self._configuration_ok and not self._discovering.service.troubles,
+            lambda: self._configuration_ok() and not self._discovering.service.troubles,
             self._elsewhere,
         )
         self._started = False
@@ -252,6 +250,7 @@ class Daemon:
         self._shared.follow_services(self._mine)
         self._inside.set_targets(self._mine)
         self._target_files.set_targets(self._mine)
+        self._certificates.set_targets(self._mine)
         self._settings = settings
 
     def _take_over(self, known: Mapping[str, TargetReport], taken: TakeOver) -> None:
@@ -306,44 +305,39 @@ class Daemon:
     async def _look_at_files(self) -> None:
         await self._discover()  # first, so that the files of a new target are known before they change
         changed = await asyncio.to_thread(self._files.changed)
-        if not changed:
-            return
-        if self._file is not None and self._file.path in changed:
-            await self._reload(self._file.path)
+        settings = await self._reloading.read(changed)
+        if settings is not None:
+            self._reload(settings)
         http = self._settings.http
         if {Path(name) for name in (http.cert_file, http.key_file) if name} & changed:
-            try:
-                self.server.reload_tls()
-            except TlsFilesError as error:
-                log.error("the new certificate cannot be used; the old one goes on", problem=str(error))
-        for target in self._target_files.users(changed):
-            self._react(target, changed)
+            self._reload_tls()
+        users = tuple(self._target_files.users(changed))
+        for name in self._certificates.take_over(users, changed):
+            self.fleet.trigger(name)
+        for target in users:
+            if any(Path(path) in changed for path in files_of(target)):
+                self.fleet.changed(target.name)
+                self._wake_rotation(target.name)
+        self.metrics.reloaded(successful=self._configuration_ok())
 
-    def _react(self, target: TargetSettings, changed: set[Path]) -> None:
-        trust = trust_of(target)
-        if any(path in changed for path in trust.files):
-            problem = self._shared.contexts.refresh(trust)
-            if problem is not None:
-                log.error("certificates cannot be used; the old ones go on", target=target.name, problem=problem)
-            self.fleet.trigger(target.name)
-        if any(Path(path) in changed for path in files_of(target)):
-            self.fleet.changed(target.name)
-            self._wake_rotation(target.name)
+    def _configuration_ok(self) -> bool:
+        """Whether the monitor would start with what it is configured with by now."""
+        return self._reloading.successful and self._served_ok and self._certificates.usable
 
-    async def _reload(self, path: Path) -> None:
+    def _reload_tls(self) -> None:
         try:
-            settings = await asyncio.to_thread(_read, path, self._own_namespace)
-        except ConfigurationError as error:
-            self._configuration_ok = False
-            self.metrics.reloaded(successful=False)
-            log.error("new configuration refused; the old one goes on", problems=str(error))
-            return
+            self.server.reload_tls()
+        except TlsFilesError as error:
+            log.error("the new certificate cannot be used; the old one goes on", problem=str(error))
+            self._served_ok = False
+        else:
+            self._served_ok = True
+
+    def _reload(self, settings: Settings) -> None:
         kept = {name: getattr(self._settings, name) for name in AT_START}
         settings_now = replace(settings, **kept)
         self._discovering.service.reconfigured(settings_now)
         self._apply(replace(settings_now, targets=self._discovering.service.targets))
-        self._configuration_ok = True
-        self.metrics.reloaded(successful=True)
         log.info("new configuration in use", targets=len(self.fleet))
         _warn(settings)
         for name, value in kept.items():
@@ -355,8 +349,8 @@ class Daemon:
         return self._platform.own_namespace(self._settings.kubernetes)
 
     def _watched_files(self) -> Iterable[Path]:
-        if self._file is not None:
-            yield self._file.path
+        if self._reloading.path is not None:
+            yield self._reloading.path
         yield from tuple(self._target_files.paths)
         yield from (Path(name) for name in (self._settings.http.cert_file, self._settings.http.key_file) if name)
 
@@ -405,9 +399,3 @@ async def _within(seconds: float, *parts: Coroutine[Any, Any, object]) -> None:
 def _warn(settings: Settings) -> None:
     for notice in warnings_of(settings):
         log.warning("configuration", path=notice.path, notice=notice.text)
-
-
-def _read(path: Path, own_namespace: OwnNamespace) -> Settings:
-    settings = load_file(path, own_namespace)
-    check_files(settings)
-    return settings

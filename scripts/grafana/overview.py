@@ -231,8 +231,8 @@ def _monitor() -> list[panels.AnyPanel]:
         ),
         panels.number(
             "Configuration",
-            "Whether the present configuration file is in force in all replicas, or was refused by one, which then goes "
-            "on with the one before. `token-monitor config validate FILE` names every error.",
+            "Whether the present configuration and certificates are in force in all replicas, or were refused by one, which "
+            "then goes on with those before. `token-monitor config validate FILE` and the log name every error.",
             Query(f"min({q.own('config_last_reload_successful')})"),
             mappings=panels.named({1: ("in force", panels.ACCEPTED), 0: ("refused", panels.ATTENTION)}),
             height=8,

@@ -273,7 +273,7 @@ async def test_a_changed_authority_is_read_again(authority: trustme.CA, tmp_path
 
 
 async def test_a_ca_file_that_is_not_there_is_said() -> None:
-    assert "cannot be used: /nowhere/ca: No such file or directory" in why(
+    assert 'cannot be used: "/nowhere/ca" does not exist' in why(
         await told("https://127.0.0.1:1", trust=Trust("/nowhere/ca"))
     )
 

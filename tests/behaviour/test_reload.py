@@ -10,9 +10,12 @@ from typing import Any
 
 import pytest
 import structlog
+import trustme
 import yaml
+from monitor.adapters.argocd.tls import Trust
 from monitor.config.load import load_file
 from monitor.core.status import Status
+from monitor.daemon import reloading
 from monitor.simulator.kubernetes import kubectl
 
 from tests.behaviour.service import (
@@ -81,9 +84,14 @@ class Configuration:
         self.write(yaml.safe_dump(document))
 
     def write(self, text: str) -> None:
-        new = self.path.with_suffix(".new")
-        new.write_text(text)
-        new.replace(self.path)
+        write(self.path, text.encode())
+
+
+def write(path: Path, content: bytes) -> None:
+    """Replaces a file at once, as Kubernetes does."""
+    new = path.with_suffix(".new")
+    new.write_bytes(content)
+    new.replace(path)
 
 
 @pytest.fixture
@@ -104,9 +112,10 @@ def names(running: Service) -> list[str]:
 
 async def read_anew(running: Service) -> None:
     """The file was read again, successfully or not."""
-    settings, ok = running.daemon._settings, running.daemon._configuration_ok
+    settings, ok = running.daemon._settings, running.daemon._reloading.successful
     await until(
-        lambda: running.daemon._settings is not settings or running.daemon._configuration_ok is not ok, fairly(NOTICED)
+        lambda: running.daemon._settings is not settings or running.daemon._reloading.successful is not ok,
+        fairly(NOTICED),
     )
 
 
@@ -275,6 +284,56 @@ async def test_a_file_that_is_gone_for_a_moment_does_no_harm(world: Outside, con
         await read_anew(running)
         assert await running.metric("tokenmonitor_config_last_reload_successful") == 1.0
         assert running.report("first").checks == 1
+
+
+RELOADED = "tokenmonitor_config_last_reload_successful"
+
+
+async def test_a_file_that_the_configuration_names_may_come_later(
+    world: Outside, configuration: Configuration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reloading, "RETRY", 0.3)
+    authority = world.folder / "later.pem"
+    world.put_token(world.new_token(), "token-first")
+    configuration.token_target("first")
+    async with started(configuration) as running:
+        with structlog.testing.capture_logs() as logs:
+            configuration.token_target("first", tls={"caFile": str(authority)})
+            configuration.save()
+            await read_anew(running)
+            assert await running.metric(RELOADED) == 0.0
+            write(authority, trustme.CA().cert_pem.bytes())
+            await read_anew(running)
+        assert await running.metric(RELOADED) == 1.0
+        assert len([line for line in logs if line["log_level"] == "error"]) == 1
+
+
+async def test_an_authority_that_becomes_junk_is_told_once_for_all_its_targets_and_the_former_goes_on(
+    world: Outside, configuration: Configuration
+) -> None:
+    authority = world.folder / "ca.pem"
+    write(authority, trustme.CA().cert_pem.bytes())
+    for name in ("one", "other", "third"):
+        world.put_token(world.new_token(), f"token-{name}")
+        configuration.token_target(name, tls={"caFile": str(authority)})
+    async with started(configuration) as running:
+        trust = Trust(ca_file=str(authority))
+        former = running.daemon._shared.contexts.get(trust)
+        with structlog.testing.capture_logs() as logs:
+            write(authority, b"<html>404</html>")
+            await until(lambda: not running.daemon._configuration_ok(), fairly(NOTICED))
+        (line,) = [line for line in logs if line["log_level"] == "error"]
+        assert "after a restart the monitor would not start" in line["event"]
+        assert line["problem"] == f'"{authority}" holds no readable PEM certificates'
+        assert "those before go on" in line["fix"]
+        assert line["targets"] == 3
+        assert running.daemon._shared.contexts.get(trust) is former
+        assert await running.metric(RELOADED) == 0.0, "somebody has to know before the next start"
+
+        write(authority, trustme.CA().cert_pem.bytes())
+        await until(running.daemon._configuration_ok, fairly(NOTICED))
+        assert await running.metric(RELOADED) == 1.0
+        assert running.daemon._shared.contexts.get(trust) is not former
 
 
 async def test_what_needs_a_restart_is_told_and_keeps_its_old_value(

@@ -144,7 +144,10 @@ def test_what_no_header_carries_is_malformed_and_not_sent(
         (["--server", "file:///etc/passwd"], "https://"),
         (["--server", "https://example.com", "--timeout", "soon"], "not a duration"),
         (["--server", "https://example.com", "--ca-file", "/does/not/exist.pem"], "exist.pem"),
-        (["--server", "https://example.com", "--ca-file", __file__], f"{__file__}: not PEM"),
+        (
+            ["--server", "https://example.com", "--ca-file", __file__],
+            f'"{__file__}" holds no readable PEM certificates',
+        ),
         (["--server", "https://example.com", "--token-file", "/does/not/exist"], "cannot be read"),
         (["--server", "https://example.com", "--client-cert-file", "x.pem"], "go together"),
         (["--server", "https://example.com", "--permission", "sync"], "RESOURCE/ACTION/OBJECT"),

@@ -100,4 +100,4 @@ def test_nobody_is_asked_for_the_passphrase_of_a_key_on_a_terminal(tmp_path: Pat
     os.close(terminal)  # who waits for an answer gets none
     os.waitpid(child, 0)
     assert b"pass phrase" not in told
-    assert b"not PEM, or not the key of the certificate" in told
+    assert b"is not the key (PEM, without a passphrase) of" in told

@@ -12,12 +12,15 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+from monitor.config.files import certificate_problems
 from monitor.core.model import Fault, FaultKind
 from monitor.core.text import printable
 
 # As `config/files` has it: the bundle of a whole system has 220 KB.
 MAX_FILE = 1024 * 1024
 MAX_SHOWN = 300
+# In the log, where a file became junk.
+NEW_CERTIFICATES = "changed certificates cannot be used; after a restart the monitor would not start with them"
 # What is raised for files that cannot be used (ssl.SSLError is an OSError).
 UNUSABLE = (OSError, ValueError)
 
@@ -69,7 +72,10 @@ def _look_at(path: Path) -> None:
 
 
 def unusable(trust: Trust, error: Exception) -> str:
-    """Which files `make_context` could not use, and why: `/etc/ca.pem: No such file or directory`."""
+    """Which files `make_context` could not use, and why: `"/etc/ca.pem" does not exist`, as the configuration says it."""
+    problems = certificate_problems(trust.ca_file, trust.cert_file, trust.key_file)
+    if problems:
+        return printable("; ".join(problem.what for problem in problems), MAX_SHOWN)
     # OpenSSL's own words are for those who know its source.
     reason = error.strerror if isinstance(error, OSError) and not isinstance(error, ssl.SSLError) else None
     reason = reason or "not PEM, or not the key of the certificate"
