@@ -12,6 +12,7 @@ from pathlib import Path
 
 import structlog
 
+from monitor.adapters import turns
 from monitor.config.files import check_files
 from monitor.config.load import load_file
 from monitor.config.problems import ConfigurationError
@@ -42,7 +43,8 @@ class Reloading:
             return None
         self._retry_at = None
         try:
-            settings = await asyncio.to_thread(load_file, self.path, self._own_namespace)
+            with turns.short():  # checks go on meanwhile
+                settings = await asyncio.to_thread(load_file, self.path, self._own_namespace)
         except ConfigurationError as error:
             self._refused(error)
             return None

@@ -70,7 +70,7 @@ class RotatorAssembly:
     def rotator(self, settings: TargetSettings, target: Target) -> Rotator | None:
         """The rotator of a target; None where its key is never replaced."""
         rotation = settings.rotation
-        store = self._store(settings.token_source)
+        store = self._store(settings.token_source) if rotation is not None else None
         if rotation is None or store is None:
             return None
         password = settings.password_source

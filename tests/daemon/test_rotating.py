@@ -15,6 +15,7 @@ from monitor.config.settings import (
     KubernetesSettings,
     RotationSettings,
     Settings,
+    Source,
     TargetSettings,
 )
 from monitor.core.model import Mode
@@ -59,6 +60,15 @@ async def test_those_with_the_same_server_and_user_share_their_logins() -> None:
         assert logins["one"] == logins["other"]
         assert len({logins[name] for name in ("one", "elsewhere", "somebody")}) == 3
         assert not {"watched", "renewed"} & logins.keys(), "who never logs in waits for nobody"
+
+
+async def test_a_target_whose_key_is_not_replaced_has_no_rotator_and_no_store_is_made_for_it(tmp_path: Path) -> None:
+    watched = target("watched", rotation=None, token_source=InFile(str(tmp_path / "token")))
+    async with assembly(watched) as made:
+        stores: list[Source] = []
+        made._store = stores.append  # type: ignore[assignment]
+        assert made.rotator(watched, made._assembly.target(watched)) is None
+        assert not stores, "ten thousand of them at each reload would hold the checks"
 
 
 async def test_a_new_configuration_has_its_own_siblings() -> None:

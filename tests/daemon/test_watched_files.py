@@ -39,6 +39,16 @@ def test_a_file_that_many_share_is_looked_at_once() -> None:
     assert sorted(map(str, files.paths)) == ["/ca/shared.pem", "/run/a", "/run/b"]
 
 
+def test_a_reload_makes_no_path_anew_that_was_there_before() -> None:
+    """At 10,000 targets that alone would hold the checks for 0.2 s."""
+    files = of(target("a", "/run/a"), target("b", "/run/b"))
+    before = {str(path): path for path in files.paths}
+    files.set_targets(settings_of({"targets": [target("a", "/run/a"), target("c", "/run/c")]}).targets)
+    after = {str(path): path for path in files.paths}
+    assert after.keys() == {"/run/a", "/run/c"}
+    assert after["/run/a"] is before["/run/a"]
+
+
 def test_files_of_targets_that_are_gone_are_not_looked_at_any_more() -> None:
     files = of(target("a", "/run/a"))
     files.set_targets(())
