@@ -9,6 +9,7 @@ import click
 
 from monitor.adapters import logs
 from monitor.adapters.server.errors import ServerError
+from monitor.cli.options import PORT
 from monitor.cli.output import WORDS, colours
 from monitor.demo.password_mode import EVENTS, Ended
 from monitor.demo.play import LONGEST_WAIT, Told, play
@@ -17,7 +18,7 @@ from monitor.demo.stage import Stage
 
 @click.command("demo")
 @click.option("--once", is_flag=True, help="End after the story: 0 when every event was told rightly, else 3.")
-@click.option("--port", default=0, show_default="a free one", help="Port of the monitor on 127.0.0.1.")
+@click.option("--port", type=PORT, default=0, show_default="a free one", help="Port of the monitor on 127.0.0.1.")
 @click.option("--verbose", is_flag=True, help="Show the monitor's log as well.")
 def command(once: bool, port: int, verbose: bool) -> int:
     """Show what the monitor does: a simulated Argo CD, the real monitor, and what happens in real life.
@@ -30,7 +31,7 @@ def command(once: bool, port: int, verbose: bool) -> int:
     try:
         right = asyncio.run(play(port, _tell, _tell_rotation, _opened, once=once))
     except ServerError as error:
-        raise click.ClickException(str(error)) from None
+        raise click.ClickException(f"{error} Of the demo that is --port.") from None
     except KeyboardInterrupt:
         click.echo()
         return 0

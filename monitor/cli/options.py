@@ -42,4 +42,6 @@ class Account(click.ParamType[ServiceAccount]):
 
 
 DURATION = Duration()
+# 0: any that is free.
+PORT = click.IntRange(0, 65535)
 SERVICE_ACCOUNT = Account()

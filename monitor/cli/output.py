@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Iterable, Sequence
 
@@ -103,7 +104,7 @@ class Progress:
 
     def tell(self, text: str) -> None:
         """Shows `text` in place of what was shown before."""
-        self._write(text[:78])
+        self._write(text[: shutil.get_terminal_size().columns - 2])
 
     def _write(self, text: str) -> None:
         if self._shown:

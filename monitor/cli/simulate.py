@@ -9,6 +9,8 @@ from typing import Literal, cast
 
 import click
 
+from monitor.adapters.argocd.tls import UNUSABLE, Trust, unusable
+from monitor.cli.options import PORT
 from monitor.simulator.app import running
 from monitor.simulator.faults import Fault, Front
 from monitor.simulator.rbac import Role
@@ -17,7 +19,7 @@ from monitor.simulator.state import ArgoCDState
 
 @click.command("simulate")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=8081, show_default=True, help="Port; 0 takes a free one.")
+@click.option("--port", type=PORT, default=8081, show_default=True, help="Port; 0 takes a free one.")
 @click.option("--wording", type=click.Choice(["2", "3"]), default="3", show_default=True, help="Argo CD 2.x or 3.x.")
 @click.option("--root-path", default="", help="Serve under this path.")
 @click.option("--anonymous", is_flag=True, help="users.anonymous.enabled")
@@ -57,11 +59,10 @@ def command(
             raise click.UsageError("--cert-file and --key-file go together.")
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         try:
-            context.load_cert_chain(cert_file, key_file)
-        except OSError as error:
-            raise click.UsageError(
-                f"{cert_file}, {key_file}: {error.strerror or 'not PEM'}. Give a PEM pair."
-            ) from None
+            context.load_cert_chain(cert_file, key_file, password=lambda: "")
+        except UNUSABLE as error:
+            why = unusable(Trust(cert_file=cert_file, key_file=key_file), error)
+            raise click.UsageError(f"--cert-file and --key-file cannot be used: {why}. Give a PEM pair.") from None
     try:
         asyncio.run(_serve(Front(state, Fault(fault) if fault else None), host, port, context))
     except KeyboardInterrupt:

@@ -101,3 +101,9 @@ def test_nobody_is_asked_for_the_passphrase_of_a_key_on_a_terminal(tmp_path: Pat
     os.waitpid(child, 0)
     assert b"pass phrase" not in told
     assert b"is not the key (PEM, without a passphrase) of" in told
+
+
+@pytest.mark.parametrize("command", ["simulate", "demo"])
+def test_a_port_that_there_is_not_is_a_usage_error(capsys: pytest.CaptureFixture[str], command: str) -> None:
+    assert run([command, "--port", "99999"]) == 3
+    assert "0<=x<=65535" in capsys.readouterr().err
