@@ -9,8 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from monitor.core.claims import read_claims
-
 from simulation.cluster import TOKEN
 
 if TYPE_CHECKING:
@@ -56,10 +54,6 @@ class Consumers:
         if template != self._template:
             self._template, self._rolling = template, True
             self._world.outside(self._world.rolled.uniform(*ROLLOUT), self._roll)
-
-    def users_of(self, key_id: str) -> list[str]:
-        """Who holds the token of that key."""
-        return [one.name for one in self._all.values() if one.token and read_claims(one.token).token_id == key_id]
 
     def _roll(self) -> None:
         self._rolling = False

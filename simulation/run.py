@@ -24,7 +24,6 @@ class Outcome:
     events: int
     virtual: float
     seconds: float
-    healed: bool
     lines: tuple[str, ...] = ()
 
 
@@ -55,7 +54,6 @@ def run(seed: int, plan: Plan | None = None) -> Outcome:
         events=world.trace.count,
         virtual=world.now,
         seconds=time.process_time() - began,
-        healed=world.healed_at is not None,
         lines=tuple(world.trace.lines) if world.violation else (),
     )
 

@@ -26,7 +26,6 @@ PAGE_WITHIN = 60.0
 MAX_LINE = 8 * 1024 * 1024
 LOOK = 0.02
 TICKS = os.sysconf("SC_CLK_TCK")
-MIB = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from monitor.core.text import printable
 
@@ -37,10 +37,6 @@ class Problem:
         )
         where = f"{self.path} ({place})" if self.path and place else self.path or place or "configuration"
         return f"{where}: {self.what}; {self.instead}"
-
-    def at_line(self, line: int | None) -> Problem:
-        """The same problem with its line."""
-        return replace(self, line=line)
 
 
 class ConfigurationError(ValueError):

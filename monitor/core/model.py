@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
-from typing import NewType
 
 from monitor.core.claims import Claims
 from monitor.core.status import Status
 
-TargetName = NewType("TargetName", str)
-KeyId = NewType("KeyId", str)
 DAY = 86_400.0
 
 

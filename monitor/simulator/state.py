@@ -288,10 +288,6 @@ class ArgoCDState:
         """`users.anonymous.enabled`, and what those without a valid token may do then; None switches it off."""
         self._change(replace(self.settings, anonymous=role))
 
-    def set_default_role(self, role: Role) -> None:
-        """`policy.default`: what everybody may do who is let in, anonymous included."""
-        self._change(replace(self.settings, default_role=role))
-
     def disable_authentication(self, disabled: bool = True) -> None:
         """`argocd-server --disable-auth`: nobody is authenticated and everybody may do everything."""
         self._change(replace(self.settings, authentication_disabled=disabled))
