@@ -1,23 +1,19 @@
-"""What commands with a configuration share: the named targets, a look at each of them, and where journals are."""
+"""What commands with a configuration share: the named targets, and a look at each of them."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from pathlib import Path
 
 import click
 
-from monitor.adapters.file_stores import FileJournalStore
-from monitor.adapters.kubernetes.journal_store import KubernetesJournalStore
 from monitor.cli.output import Result
 from monitor.cli.run import load
-from monitor.config.settings import InFile, InSecret, Settings, TargetSettings
+from monitor.config.settings import Settings, TargetSettings
 from monitor.core.replicas import after_one_look
 from monitor.core.report import RotationReport, TargetReport, status_json
 from monitor.daemon.discovering import discover_once
 from monitor.daemon.shared import Shared
-from monitor.ports import JournalStore
 from monitor.services.checker import Checked
 
 AT_ONCE = 32
@@ -118,25 +114,3 @@ async def check_all(shared: Shared, targets: Sequence[TargetSettings]) -> list[C
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(check(target)) for target in targets]
     return [task.result() for task in tasks]
-
-
-def journal_of(shared: Shared, settings: Settings, target: TargetSettings) -> JournalStore | None:
-    """Where the journal of a target's rotation is; None where its token cannot be replaced."""
-    match target.token_source:
-        case InSecret(namespace=namespace):
-            return KubernetesJournalStore(shared.kubernetes, namespace, target.journal_name)
-        case InFile(path):
-            return FileJournalStore(Path(settings.state_dir or Path(path).parent) / target.journal_name)
-        case _:
-            return None
-
-
-def journal_place(settings: Settings, target: TargetSettings) -> str:
-    """The same in words, for people who look for it."""
-    match target.token_source:
-        case InSecret(namespace=namespace):
-            return f"Secret {namespace}/{target.journal_name}" if namespace else f"Secret {target.journal_name}"
-        case InFile(path):
-            return f"file {Path(settings.state_dir or Path(path).parent) / target.journal_name}"
-        case _:
-            return "nowhere"

@@ -19,7 +19,7 @@ from monitor.adapters.argocd.client import ArgoCDClient
 from monitor.adapters.argocd.inspection import ServerInspection
 from monitor.adapters.file_facts import look_at
 from monitor.adapters.kubernetes.own_namespace import own_namespace
-from monitor.cli.configured import journal_of, named
+from monitor.cli.configured import named
 from monitor.cli.options import SERVICE_ACCOUNT
 from monitor.cli.output import Progress, colours
 from monitor.cli.run import not_usable
@@ -35,7 +35,6 @@ from monitor.core.permissions import Permission, ServiceAccount, in_namespace, r
 from monitor.daemon.assembly import endpoint_of
 from monitor.daemon.discovering import discover_once
 from monitor.daemon.shared import Shared
-from monitor.ports import JournalStore
 from monitor.services.doctor import Doctor, Examination, Patient
 from monitor.services.login_trial import LoginTrial
 
@@ -117,7 +116,7 @@ async def _examine(settings: Settings, asked: Asked) -> tuple[list[Examination],
             shared.rotating.reloaded(whole)
             chosen = replace(whole, targets=named(whole, asked.names, asked.config_file))
             await shared.know_replicas(chosen.targets)
-            patients = [_patient(shared, whole, target, login=asked.login) for target in chosen.targets]
+            patients = [_patient(shared, target, login=asked.login) for target in chosen.targets]
             doctor = Doctor(
                 chosen, patients, shared.kubernetes, look_at, shared.clock, account=asked.account, told=progress.tell
             )
@@ -134,12 +133,12 @@ def _unusable(trouble: Trouble) -> Finding:
     return Finding(Level.FAIL, Area.CONFIGURATION, str(trouble.origin), what or trouble.what, fix if what else "")
 
 
-def _patient(shared: Shared, settings: Settings, target: TargetSettings, *, login: bool) -> Patient:
+def _patient(shared: Shared, target: TargetSettings, *, login: bool) -> Patient:
     endpoint, connections = endpoint_of(target), shared.assembly.connections(target)
     client = ArgoCDClient(endpoint, connections, shared.contexts, shared.clock)
     rotated, source = target.rotation is not None, target.password_source
     password = shared.assembly.source(source) if rotated and source is not None else None
-    journal = journal_of(shared, settings, target)
+    journal = shared.rotating.journal(target)
     trial = None
     if login and password is not None and journal is not None:
         trial = LoginTrial(
@@ -150,7 +149,7 @@ def _patient(shared: Shared, settings: Settings, target: TargetSettings, *, logi
             client,
             shared.clock,
             f"doctor-{secrets.token_hex(6)}",
-            _siblings(shared, settings, target),
+            shared.rotating.siblings_journals(target),
         )
     return Patient(
         target,
@@ -161,18 +160,6 @@ def _patient(shared: Shared, settings: Settings, target: TargetSettings, *, logi
         password,
         trial,
     )
-
-
-def _siblings(shared: Shared, settings: Settings, target: TargetSettings) -> list[JournalStore]:
-    """Journals of further targets that log in to the same server as the same user."""
-    return [
-        journal
-        for other in settings.targets
-        if other.rotation is not None
-        and other.name != target.name
-        and (other.address, other.username) == (target.address, target.username)
-        and (journal := journal_of(shared, settings, other)) is not None
-    ]
 
 
 def _files(settings: Settings) -> tuple[Finding, ...]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import click
 
 from monitor.adapters import logs
-from monitor.cli.configured import journal_place, known_names, with_discovered
+from monitor.cli.configured import known_names, with_discovered
 from monitor.cli.options import DURATION
 from monitor.cli.run import load
 from monitor.config.durations import written
@@ -210,7 +210,7 @@ def _under_way(report: RotationReport, where: str) -> str:
 
 def _where(settings: Settings, target: TargetSettings) -> str:
     return (
-        f"Where it stands is in the journal ({journal_place(settings, target)}): a running monitor, or the next call,"
+        f"Where it stands is in the journal ({settings.journal_of(target)}): a running monitor, or the next call,"
         " goes on from there."
     )
 

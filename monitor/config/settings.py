@@ -7,6 +7,7 @@ default twice. Where a credential comes from is a `Source`: in clear, a key of a
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from typing import Literal, cast
 
 from monitor.config import address, discovery, model, sections, telling
@@ -277,6 +278,16 @@ class Settings:
     alertmanager: AlertmanagerSettings | None = None
     heartbeat: HeartbeatSettings | None = None
     discovery: DiscoverySettings | None = None
+
+    def journal_of(self, target: TargetSettings) -> InSecret | InFile | None:
+        """Where the journal of a target's rotation is kept; None where its token cannot be replaced."""
+        match target.token_source:
+            case InSecret(namespace=namespace):
+                return InSecret(target.journal_name, "journal", namespace)
+            case InFile(path):
+                return InFile(str(PurePath(self.state_dir or PurePath(path).parent) / target.journal_name))
+            case InClear():
+                return None
 
 
 def resolve(document: model.Document) -> Settings:

@@ -70,8 +70,10 @@ class RotatorAssembly:
     def rotator(self, settings: TargetSettings, target: Target) -> Rotator | None:
         """The rotator of a target; None where its key is never replaced."""
         rotation = settings.rotation
-        store = self._store(settings.token_source) if rotation is not None else None
-        if rotation is None or store is None:
+        if rotation is None:
+            return None
+        store, journal = self._store(settings.token_source), self.journal(settings)
+        if store is None or journal is None:
             return None
         password = settings.password_source
         return Rotator(
@@ -81,12 +83,12 @@ class RotatorAssembly:
             target.checker,
             self._assembly.keys(settings),
             store,
-            self.journal(settings),
+            journal,
             self._assembly.source(password) if password is not None else None,
             self._consumers(settings, rotation),
             lambda: self._platform.token_hex(NONCE_BYTES),
             self.announcer(settings),
-            tuple(map(self.journal, self.siblings(settings))),
+            self.siblings_journals(settings),
         )
 
     def _store(self, source: Source) -> CredentialStore | None:
@@ -98,13 +100,19 @@ class RotatorAssembly:
             case _:
                 return None  # a token in the configuration cannot be replaced
 
-    def journal(self, settings: TargetSettings) -> JournalStore:
-        """Where the journal of a target's rotation is: beside the Secret, or a file."""
-        source = settings.token_source
-        if isinstance(source, InSecret):
-            return KubernetesJournalStore(self._kubernetes, source.namespace, settings.journal_name)
-        folder = self._settings.state_dir or (Path(source.path).parent if isinstance(source, InFile) else ".")
-        return FileJournalStore(Path(folder) / settings.journal_name)
+    def journal(self, settings: TargetSettings) -> JournalStore | None:
+        """The journal of a target's rotation; None where its token cannot be replaced."""
+        match self._settings.journal_of(settings):
+            case InSecret(name=name, namespace=namespace):
+                return KubernetesJournalStore(self._kubernetes, namespace, name)
+            case InFile(path):
+                return FileJournalStore(path)
+            case None:
+                return None
+
+    def siblings_journals(self, settings: TargetSettings) -> tuple[JournalStore, ...]:
+        """Those of its siblings."""
+        return tuple(journal for other in self.siblings(settings) if (journal := self.journal(other)) is not None)
 
     def _consumers(self, settings: TargetSettings, rotation: RotationSettings) -> ConsumerWorkloads | None:
         workloads = tuple(Workload(w.kind, w.name, w.selector, w.live) for w in rotation.workloads)

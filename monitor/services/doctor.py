@@ -188,7 +188,7 @@ class Doctor:
         looked = await asyncio.gather(
             *(
                 self._cluster.secret(place.namespace or own, place.name, place.key, holds, made=made, rotated=rotated)
-                for place, holds, made, rotated in _secrets(settings)
+                for place, holds, made, rotated in _secrets(settings, self._settings)
             )
         )
         return [
@@ -272,7 +272,7 @@ def _paths(settings: TargetSettings, whole: Settings) -> list[tuple[str, Purpose
     return found
 
 
-def _secrets(settings: TargetSettings) -> list[tuple[InSecret, Holds, bool, bool]]:
+def _secrets(settings: TargetSettings, whole: Settings) -> list[tuple[InSecret, Holds, bool, bool]]:
     """(where, what it holds, whether the monitor makes it, whether it writes it)."""
     rotated, by_password = settings.rotation is not None, settings.mode is Mode.PASSWORD
     token: Source = settings.token_source
@@ -281,6 +281,7 @@ def _secrets(settings: TargetSettings) -> list[tuple[InSecret, Holds, bool, bool
         found.append((token, Holds.TOKEN, rotated and by_password, rotated))
     if rotated and isinstance(settings.password_source, InSecret):
         found.append((settings.password_source, Holds.PASSWORD, False, False))
-    if rotated and isinstance(token, InSecret):
-        found.append((InSecret(settings.journal_name, "journal", token.namespace), Holds.JOURNAL, True, True))
+    journal = whole.journal_of(settings)
+    if rotated and isinstance(journal, InSecret):
+        found.append((journal, Holds.JOURNAL, True, True))
     return found

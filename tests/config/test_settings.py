@@ -144,6 +144,26 @@ def test_how_a_key_is_replaced() -> None:
     assert found.journal_name == "token-monitor-journal-a"
 
 
+@pytest.mark.parametrize(
+    ("auth", "state_dir", "journal"),
+    [
+        ({"tokenSecretKeyRef": REF}, None, InSecret("token-monitor-journal-a", "journal")),
+        ({"tokenSecretKeyRef": REF}, "/state", InSecret("token-monitor-journal-a", "journal")),
+        ({"tokenFile": "/etc/argocd/token"}, None, InFile("/etc/argocd/token-monitor-journal-a")),
+        ({"tokenFile": "token"}, None, InFile("token-monitor-journal-a")),
+        ({"tokenFile": "/etc/argocd/token"}, "/state", InFile("/state/token-monitor-journal-a")),
+        ({"token": "t"}, "/state", None),
+    ],
+    ids=["Secret", "Secret with stateDir", "file", "file here", "file with stateDir", "in clear"],
+)
+def test_a_journal_is_kept_beside_the_token_or_where_files_of_that_kind_are_wanted(
+    auth: dict[str, Any], state_dir: str | None, journal: InSecret | InFile | None
+) -> None:
+    found = {"name": "a", "server": {"svc": "argocd"}, "auth": {"type": "token", **auth}}
+    settings = settings_of({"targets": [found], **({"stateDir": state_dir} if state_dir else {})})
+    assert settings.journal_of(settings.targets[0]) == journal
+
+
 def test_without_a_word_a_rotation_strands_nobody() -> None:
     found = target({"type": "password"}).rotation
     assert found == RotationSettings(expires_in=None, grace=600, longest_wait=3600, restart_consumers=False)

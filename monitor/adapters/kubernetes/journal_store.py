@@ -5,36 +5,16 @@ It is a Secret because it holds the pending token between minting and publishing
 
 from __future__ import annotations
 
-import hashlib
-import re
-
 from monitor.adapters.kubernetes.secret_object import Absent, Present, SecretObject
 from monitor.cluster import KubernetesApi
 from monitor.core.effects import Conflict, Refused, Unknown
 
-PREFIX = "token-monitor-journal"
 KEY = "journal"
 ROLE = {"app.kubernetes.io/component": "journal"}
-_LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
-_SUBDOMAIN = re.compile(rf"{_LABEL}(\.{_LABEL})*")
-MAX_NAME = 253
-
-
-def journal_name(target: str) -> str:
-    """The name of a target's journal: `token-monitor-journal-TARGET`, valid and never that of another target.
-
-    A target whose name is no name of a Secret (`a..b`) gets a digest behind another prefix (`token-monitor-journal.`),
-    which no plain one has.
-    """
-    plain = f"{PREFIX}-{target}"
-    if len(plain) <= MAX_NAME and _SUBDOMAIN.fullmatch(plain):
-        return plain
-    digest = hashlib.sha256(target.encode("utf-8", "surrogatepass")).hexdigest()[:32]
-    return f"{PREFIX}.{digest}"
 
 
 class KubernetesJournalStore:
-    """Key `journal` of Secret `name` (see `journal_name`). namespace None: the connection's own."""
+    """Key `journal` of Secret `name`. namespace None: the connection's own."""
 
     def __init__(self, api: KubernetesApi, namespace: str | None, name: str) -> None:
         self._secret = SecretObject(api, namespace, name)

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from monitor.adapters.kubernetes.journal_store import KubernetesJournalStore, journal_name
+from monitor.adapters.kubernetes.journal_store import KubernetesJournalStore
 from monitor.core.effects import Conflict, Refused, Unknown
 from monitor.core.journal import Journal, dump, load
 from monitor.core.secret import Secret
@@ -18,7 +14,6 @@ from tests.adapters.kubernetes.stage import NAMESPACE, Stage, encode
 NAME = "token-monitor-journal-production"
 PATH = f"/api/v1/namespaces/{NAMESPACE}/secrets/{NAME}"
 CANARY = "canary-pending-token-canary"
-SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 
 
 @pytest.fixture
@@ -136,29 +131,3 @@ async def test_the_pending_token_is_shown_nowhere(stage: Stage, store: Kubernete
     shown = f"{store!r} {written!r} {refused!r} {found!r}"
     assert CANARY not in shown
     assert encode(text)[:40] not in shown
-
-
-def test_the_name_is_that_of_the_target() -> None:
-    assert journal_name("production") == NAME
-    assert journal_name("eu.prod-1") == "token-monitor-journal-eu.prod-1"
-
-
-@pytest.mark.parametrize("target", ["a..b", "a.-b", "a-.b", "Ü", "a" * 300, "", "x/y"])
-def test_a_target_whose_name_is_no_name_of_a_secret_has_a_journal_all_the_same(target: str) -> None:
-    assert SUBDOMAIN.fullmatch(journal_name(target))
-    assert len(journal_name(target)) <= 253
-
-
-targets = st.from_regex(r"[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?", fullmatch=True)
-
-
-@given(targets, targets)
-def test_two_targets_never_share_a_journal_and_every_name_is_valid(one: str, other: str) -> None:
-    assert SUBDOMAIN.fullmatch(journal_name(one))
-    assert len(journal_name(one)) <= 253
-    assert (journal_name(one) == journal_name(other)) == (one == other)
-
-
-@given(targets)
-def test_no_target_is_named_like_the_digest_of_another(target: str) -> None:
-    assert journal_name("a..b") != f"token-monitor-journal-{target}"
