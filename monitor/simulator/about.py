@@ -36,8 +36,9 @@ _SETTINGS: dict[Version, dict[str, object]] = {
 
 
 def version(call: Call) -> Response:
-    """The version; everything else about the build only to those who are signed in."""
-    if call.caller is NOBODY and not call.settings.authentication_disabled:
+    """The version; everything else about the build to those who are signed in, or to all where nobody has to be."""
+    closed = call.settings.anonymous is None and not call.settings.authentication_disabled
+    if call.caller is NOBODY and closed:
         return json_response({"Version": call.state.version})
     return json_response(
         {

@@ -90,7 +90,7 @@ def update_password(call: Call) -> Response:
         call.require("accounts", "update", call.message["name"])
     if caller.issuer != ISSUER:
         raise call.error(Code.UNKNOWN, Text.PASSWORD_NO_ISSUE_TIME)
-    if not call.message["name"] and project_role_of(caller.name)[0]:
+    if not call.message["name"] and project_role_of(caller.name) is not None:
         raise call.error(Code.INVALID_ARGUMENT, Text.PASSWORD_OF_PROJECT, name=caller.name)
     delay = _check_own_password(call)
     if re.fullmatch(PASSWORD_PATTERN, call.message["newPassword"]) is None:

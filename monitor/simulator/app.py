@@ -25,6 +25,8 @@ Sleep = Callable[[float], Awaitable[object]]
 HANG_SECONDS = 600.0
 STOP_SECONDS = 1.0
 FIRST_BYTE_SECONDS = 10.0
+# net/http, DefaultMaxHeaderBytes: a token of an identity provider has tens of thousands of characters.
+MAX_HEADER_BYTES = 1024 * 1024
 TLS_HANDSHAKE = b"\x16"
 
 
@@ -41,7 +43,13 @@ async def running(
     front = Front(server) if isinstance(server, ArgoCDState) else server
     root_path = front.state.root_path if isinstance(front, Front) else ""
     shell = _Shell(front, sleep, ssl is not None, root_path)
-    http = web.Server(shell.serve, handler_cancellation=True, access_log=None)
+    http = web.Server(
+        shell.serve,
+        handler_cancellation=True,
+        access_log=None,
+        max_line_size=MAX_HEADER_BYTES,
+        max_field_size=MAX_HEADER_BYTES,
+    )
     runner = web.ServerRunner(http, shutdown_timeout=STOP_SECONDS)
     await runner.setup()
     name = f"[{host}]" if ":" in host else host

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 
+from monitor.simulator.go_decoding import go_value
 from monitor.simulator.messages import APIError, Code, Request
 from monitor.simulator.rbac import Role, policies_allow, role_allows
 from monitor.simulator.settings import Capability, Settings
@@ -70,9 +71,9 @@ class Call:
             return True
         if not self.caller.claims:
             return role_allows(settings.anonymous or Role.NONE, resource, action, object_)
-        project, role = project_role_of(self.caller.name)
-        if project:
-            known = settings.project_role(project, role)
+        project_role = project_role_of(self.caller.name)
+        if project_role is not None:
+            known = settings.project_role(*project_role)
             return known is not None and policies_allow(known.policies, resource, action, object_)
         account = settings.account(self.caller.name)
         return account is not None and role_allows(account.role, resource, action, object_)
@@ -88,10 +89,10 @@ class Call:
         raise self.error(Code.PERMISSION_DENIED, Text.PERMISSION_DENIED, request=", ".join(told))
 
 
-def project_role_of(subject: str) -> tuple[str, str]:
-    """Project and role of `proj:PROJECT:ROLE`; two empty texts for another subject."""
+def project_role_of(subject: str) -> tuple[str, str] | None:
+    """Project and role of `proj:PROJECT:ROLE`, either of which may be empty; None for another subject."""
     parts = subject.split(":")
-    return (parts[1], parts[2]) if len(parts) == 3 and parts[0] == "proj" else ("", "")
+    return (parts[1], parts[2]) if len(parts) == 3 and parts[0] == "proj" else None
 
 
 def identify(state: ArgoCDState, settings: Settings, request: Request) -> Caller:
@@ -118,11 +119,13 @@ def verify(state: ArgoCDState, settings: Settings, token: str) -> Caller:
     claims = read(token, settings.signing_key, now, state.wording)
     issued_at = number(claims, "iat")
     if issued_at is None:
+        if "iat" in claims:
+            raise TokenRefusedError(say(Text.ISSUED_AT_NO_NUMBER, value=go_value(claims["iat"])))
         raise TokenRefusedError(say(Text.NO_ISSUED_AT))
     subject, token_id = (claims[name] if isinstance(claims.get(name), str) else "" for name in ("sub", "jti"))
-    project, role = project_role_of(subject)
-    if project:
-        _check_project_token(state, settings, project, role, int(issued_at), token_id)
+    project_role = project_role_of(subject)
+    if project_role is not None:
+        _check_project_token(state, settings, *project_role, int(issued_at), token_id)
         return Caller(claims)
     name, capability = _account_and_capability(subject)
     account = settings.account(name)

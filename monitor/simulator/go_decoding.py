@@ -41,7 +41,7 @@ def decode_base64(text: str) -> bytes:
 
 
 def decode_object(data: bytes, go_type: str) -> dict[str, Any]:
-    """A JSON object."""
+    """A JSON object. `null` is an empty one: Go leaves untouched what it would decode it into."""
     text = data.decode("utf-8", "replace")
     try:
         value = json.loads(text)
@@ -51,6 +51,8 @@ def decode_object(data: bytes, go_type: str) -> dict[str, Any]:
         raise DecodingError("exceeded max depth") from None
     except ValueError:  # Python reads no integer of more than 4300 digits
         raise DecodingError("json: cannot unmarshal number into Go value of type int64") from None
+    if value is None:
+        return {}
     if not isinstance(value, dict):
         raise DecodingError(f"json: cannot unmarshal {_kind(value)} into Go value of type {go_type}")
     return value
@@ -74,6 +76,13 @@ def decode_message(data: bytes, message: str, fields: Mapping[str, type]) -> dic
             )
         empty[name] = _LONE_SURROGATE.sub("\ufffd", given) if isinstance(given, str) else given
     return empty
+
+
+def go_value(value: object) -> str:
+    """A value of JSON as `%v` shows it."""
+    if value is None or isinstance(value, bool):
+        return {None: "<nil>", True: "true", False: "false"}[value]
+    return str(value)
 
 
 def _kind(value: object) -> str:

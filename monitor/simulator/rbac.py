@@ -16,10 +16,11 @@ from monitor.simulator.wording import Version
 
 
 class Role(StrEnum):
-    """The built-in roles, and having none."""
+    """The built-in roles, one that somebody added, and having none."""
 
     ADMIN = "role:admin"
     READONLY = "role:readonly"
+    EVERYTHING = "role:everything"  # not built in: somebody's `p, role:everything, *, *, *, allow`
     NONE = ""
 
 
@@ -72,7 +73,12 @@ _ADMIN = (
     Policy("gpgkeys", "delete", "*"),
     Policy("exec", "create", "*/*"),
 )
-_BUILT_IN: dict[Role, tuple[Policy, ...]] = {Role.ADMIN: _ADMIN, Role.READONLY: _READONLY, Role.NONE: ()}
+_BUILT_IN: dict[Role, tuple[Policy, ...]] = {
+    Role.ADMIN: _ADMIN,
+    Role.READONLY: _READONLY,
+    Role.NONE: (),
+    Role.EVERYTHING: (Policy("*", "*", "*"),),
+}
 
 
 def resources(version: Version) -> list[str]:

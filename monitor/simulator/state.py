@@ -29,6 +29,7 @@ from monitor.simulator.tokens import claims_for, number, sign
 from monitor.simulator.wording import Version, Wording
 
 SESSION_SECONDS = 24 * 3600
+DEFAULT_PROJECT = "default"
 BOTH = (Capability.API_KEY, Capability.LOGIN)
 
 
@@ -93,7 +94,9 @@ class ArgoCDState:
         self._ended_sessions: dict[str, float] = {}
         self._restarting_until = 0.0
         admin = Account(ADMIN, capabilities=(Capability.LOGIN,), role=Role.ADMIN)
-        settings = Settings(self._random.randbytes(32), {ADMIN: admin}, default_role=default_role)
+        # The server makes the project `default` when it starts (server.go, initializeDefaultProject).
+        key = self._random.randbytes(32)
+        settings = Settings(key, {ADMIN: admin}, {DEFAULT_PROJECT: {}}, default_role=default_role)
         self._history = [_Version(float("-inf"), None, settings)]
 
     # --- what a request sees -------------------------------------------------------------------------------------
@@ -245,6 +248,11 @@ class ArgoCDState:
     def create_project(self, name: str, roles: Mapping[str, ProjectRole]) -> None:
         """An AppProject with its roles."""
         projects = {**self.settings.projects, name: dict(roles)}
+        self._change(replace(self.settings, projects=projects))
+
+    def remove_project(self, name: str) -> None:
+        """Deletes an AppProject, and with it the tokens of its roles."""
+        projects = {known: roles for known, roles in self.settings.projects.items() if known != name}
         self._change(replace(self.settings, projects=projects))
 
     def mint_project_token(

@@ -78,7 +78,7 @@ def _unverified(token: str, wording: Wording) -> tuple[Mapping[str, Any], Mappin
         raise TokenRefusedError(wording.say(Text.SEGMENTS))
     header_says = (Text.HEADER_NOT_BASE64, Text.HEADER_NOT_JSON)
     claims_say = (Text.CLAIMS_NOT_BASE64, Text.CLAIMS_NOT_JSON)
-    if parts[0].lower().startswith("bearer "):
+    if wording.version == "2" and parts[0].lower().startswith("bearer "):
         raise TokenRefusedError(wording.say(Text.BEARER_IN_TOKEN))
     header = _segment(parts[0], header_says, "map[string]interface {}", wording)
     claims = _segment(parts[1], claims_say, "jwt.MapClaims", wording)

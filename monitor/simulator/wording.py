@@ -34,6 +34,7 @@ class Text(Enum):
     EXPIRED = auto()
     NOT_YET_VALID = auto()
     NO_ISSUED_AT = auto()
+    ISSUED_AT_NO_NUMBER = auto()
     ACCOUNT_MISSING = auto()
     RPC_ACCOUNT_MISSING = auto()
     ACCOUNT_DISABLED = auto()
@@ -76,10 +77,7 @@ _TABLE: dict[Text, str | tuple[str, str]] = {
         _MALFORMED + "token contains an invalid number of segments",
         "token contains an invalid number of segments",
     ),
-    Text.BEARER_IN_TOKEN: (
-        _MALFORMED + "tokenstring should not contain 'bearer '",
-        "tokenstring should not contain 'bearer '",
-    ),
+    Text.BEARER_IN_TOKEN: "tokenstring should not contain 'bearer '",
     Text.HEADER_NOT_BASE64: (_MALFORMED + "could not base64 decode header: {error}", "{error}"),
     Text.HEADER_NOT_JSON: (_MALFORMED + "could not JSON decode header: {error}", "{error}"),
     Text.CLAIMS_NOT_BASE64: (_MALFORMED + "could not base64 decode claim: {error}", "{error}"),
@@ -102,6 +100,7 @@ _TABLE: dict[Text, str | tuple[str, str]] = {
     Text.EXPIRED: ("token is expired", "Token is expired"),
     Text.NOT_YET_VALID: ("token is not valid yet", "Token is not valid yet"),
     Text.NO_ISSUED_AT: "token does not have iat claim",
+    Text.ISSUED_AT_NO_NUMBER: "iat '{value}' is not a number",
     Text.ACCOUNT_MISSING: "account '{name}' does not exist",
     Text.RPC_ACCOUNT_MISSING: "rpc error: code = NotFound desc = account '{name}' does not exist",
     Text.ACCOUNT_DISABLED: "account {name} is disabled",

@@ -559,3 +559,31 @@ def test_signing_keys_and_password_hashes_are_not_printed(state: ArgoCDState) ->
     shown = repr(state.settings)
     assert repr(state.settings.signing_key) not in shown
     assert str(state.settings.accounts["ci"].password_hash) not in shown
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"iat": "5"}, "iat '5' is not a number"),
+        ({"iat": None}, "iat '<nil>' is not a number"),
+        ({"iat": True}, "iat 'true' is not a number"),
+        ({"sub": "proj::"}, 'appproject.argoproj.io "" not found'),
+        (
+            {"sub": "proj:default:ci"},
+            "JWT token for role 'ci' issued at '1800000000' does not exist in project 'default'",
+        ),
+    ],
+)
+def test_a_token_that_nobody_hands_out_is_refused_in_the_words_of_the_server(
+    state: ArgoCDState, changes: dict[str, object], text: str
+) -> None:
+    """As a server of 3.6 answered to each."""
+    claims = {"iss": "argocd", "sub": "ci:apiKey", "iat": int(START), "nbf": int(START), "jti": "x", **changes}
+    token = state.sign(claims)
+    assert get(state, OWN_ACCOUNT, token)["message"] == f"invalid session: {text}"
+
+
+def test_the_whole_build_is_told_where_nobody_has_to_sign_in(state: ArgoCDState) -> None:
+    assert "GoVersion" not in get(state, "/api/version")
+    state.set_anonymous(Role.NONE)
+    assert "GoVersion" in get(state, "/api/version")
