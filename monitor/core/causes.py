@@ -1,7 +1,8 @@
 """What each wording of a refusal means: one ordered table, for the words of Argo CD 2.x and 3.x.
 
-A refusal is a 401 with code 16. The texts are recorded in `argocd/recordings/{2.8,3.6}` (named beside each row) or
-come from Argo CD's source (file named). A text that matches no row is `rejected`: refused, cause unknown.
+A refusal is a 401 with code 16. The texts are recorded in `argocd/recordings/{2.8,3.6}` (named beside each row), were
+seen on a server of 3.6, or come from Argo CD's source (file named). A text that matches no row is `rejected`: refused,
+cause unknown.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from monitor.core.claims import Claims
+from monitor.core.claims import ARGOCD_ISSUER, Claims
 from monitor.core.status import Status
 
 
@@ -29,7 +30,7 @@ def _row(pattern: str, status: Status, cause: str, source: str) -> Wording:
 
 WORDINGS: tuple[Wording, ...] = (
     _row(
-        r"account (?P<account>.+) does not have token with id",
+        r"account (?P<account>.+?) does not have token with id",
         Status.REVOKED,
         "the API key {id} was deleted from account {account}",
         "recording revoked-api-key",
@@ -45,6 +46,12 @@ WORDINGS: tuple[Wording, ...] = (
         Status.CAPABILITY_MISSING,
         "account {account} does not have the capability {capability}",
         "recordings api-key-capability-removed, login-capability-removed",
+    ),
+    _row(
+        r"account '' does not exist|appproject\S* \"\" not found",
+        Status.MALFORMED,
+        "the token names no account (claim sub), so Argo CD cannot look it up",
+        "seen: a token without a subject, and one of `proj::`",
     ),
     _row(
         r"account '(?P<account>.+)' does not exist",
@@ -98,16 +105,25 @@ WORDINGS: tuple[Wording, ...] = (
     _row(
         r"token is malformed|illegal base64|unexpected signing method|token is unverifiable"
         r"|invalid number of segments|unique identifier|invalid character|unexpected end of JSON"
-        r"|cannot unmarshal|signing method .* is (?:unavailable|unspecified)|does not have iat claim",
+        r"|cannot unmarshal|signing method .* is (?:unavailable|unspecified)|does not have iat claim"
+        r"|invalid type for claim|tokenstring should not contain|(?:iat|exp|nbf) '.*' is not a number",
         Status.MALFORMED,
         "the value is not a token that Argo CD can read",
-        "recordings malformed-token, forged-token (alg-none); sessionmanager.go Parse for a missing jti",
+        "recordings malformed-token, forged-token (alg-none); seen: claims of another type than a number;"
+        " sessionmanager.go Parse for a missing jti",
     ),
     _row(
-        r"SSO is not configured|failed to verify the token",
+        r"failed to verify the token",
+        Status.FOREIGN_ISSUER,
+        "the token was issued by {issuer}, not by Argo CD, which could not verify it: it has ended, it is not meant for"
+        " this Argo CD, or its issuer could not be asked",
+        "seen where SSO is configured: common.TokenVerificationError",
+    ),
+    _row(
+        r"SSO is not configured",
         Status.FOREIGN_ISSUER,
         "the token was issued by {issuer}, not by Argo CD",
-        "recording forged-token (other-issuer); common.TokenVerificationError where SSO is configured",
+        "recording forged-token (other-issuer)",
     ),
     # Last of the known: a session that was logged out, and, before 3.5, any token without an id.
     _row(
@@ -120,9 +136,22 @@ WORDINGS: tuple[Wording, ...] = (
 
 NO_SESSION = "no session information"
 
+# Words about what Argo CD holds itself, with which it refuses every token: a switch in argocd-cm that is neither true
+# nor false, a time or a list of keys in argocd-secret that it cannot read (each seen on a server of 3.6).
+_OWN_SETTINGS = re.compile(
+    r"strconv\.ParseBool|parsing time \"|^invalid session: (?:invalid character|unexpected end of JSON|json: cannot)",
+    re.IGNORECASE,
+)
+SETTINGS_REMEDY = (
+    "Correct what these words name in ConfigMap argocd-cm (`accounts.NAME.enabled`) or Secret argocd-secret"
+    " (`accounts.NAME.passwordMtime`, `admin.tokens`); the token then works again at once. A new token would not help."
+)
+
 
 def find_wording(text: str, claims: Claims) -> tuple[Status, str]:
     """Status and cause for the text of a refusal. Unknown wording gives `rejected` with the text itself."""
+    if is_of_own_settings(text, claims):
+        return Status.REJECTED, f"Argo CD cannot read its own settings, and so refuses every token: {text}"
     for row in WORDINGS:
         match = row.pattern.search(text)
         if match is None:
@@ -135,5 +164,14 @@ def find_wording(text: str, claims: Claims) -> tuple[Status, str]:
             "issuer": claims.issuer or "nobody",
         }
         words.update({name: value for name, value in match.groupdict().items() if value})
-        return row.status, row.cause.format_map(words)
+        cause = row.cause.format_map(words)
+        if row.status is Status.SIGNING_KEY_CHANGED and claims.signature_off:
+            much, size = abs(claims.signature_off), "short" if claims.signature_off < 0 else "long"
+            cause += f", or the value is not whole: its signature is {much} characters too {size}"
+        return row.status, cause
     return Status.REJECTED, f"Argo CD refused the token in words that are not known: {text}"
+
+
+def is_of_own_settings(text: str, claims: Claims) -> bool:
+    """Whether the refusal is about Argo CD's settings. 2.x says the same of JSON in a token that it cannot read."""
+    return claims.issuer == ARGOCD_ISSUER and not claims.unreadable and _OWN_SETTINGS.search(text) is not None

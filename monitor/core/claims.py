@@ -20,11 +20,18 @@ MAX_TEXT = 200
 # Go's time.Time and int64 seconds are far wider; year 9999 is what our own dates can carry.
 MAX_EPOCH = 253_402_300_799
 ARGOCD_ISSUER = "argocd"
+# Characters of a signature (RFC 7518, 3.2: as many bits as the hash has).
+_SIGNATURE_LENGTHS = {"HS256": 43, "HS384": 64, "HS512": 86}
 
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """Hints of a token. Times are epoch seconds, None when absent or nonsense."""
+    """Hints of a token. Times are epoch seconds, None when absent or nonsense.
+
+    token_id: fit to be shown. exact_id: as the token has it, where that is another text; what lists are searched for.
+    unreadable: header or claims are no JSON objects. signature_off: characters that the signature is too long (too
+    short: below 0) for its algorithm; 0 as well where that is not known.
+    """
 
     token_id: str | None = None
     subject: str | None = None
@@ -32,6 +39,14 @@ class Claims:
     issued_at: float | None = None
     not_before: float | None = None
     expires_at: float | None = None
+    exact_id: str | None = None
+    unreadable: bool = False
+    signature_off: int = 0
+
+    @property
+    def key_id(self) -> str | None:
+        """The id of the key exactly as its account lists it."""
+        return self.exact_id or self.token_id
 
     @property
     def is_project_role(self) -> bool:
@@ -62,21 +77,23 @@ def read_claims(token: str) -> Claims:
     """Reads the payload of `token`. Never raises for the token's content."""
     parts = token.split(".")
     if len(parts) != 3 or len(parts[1]) > MAX_PAYLOAD_CHARS:
-        return Claims()
-    try:
-        raw = base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4))
-        payload: object = json.loads(raw)
-    except (binascii.Error, ValueError, RecursionError):
-        return Claims()
-    if not isinstance(payload, dict):
-        return Claims()
+        return Claims(unreadable=True)
+    header, payload = _json_object(parts[0]), _json_object(parts[1])
+    if payload is None:
+        return Claims(unreadable=True)
+    token_id, exact_id = _text(payload.get("jti")), payload.get("jti")
+    algorithm = header.get("alg") if header is not None else None
+    expected = _SIGNATURE_LENGTHS.get(algorithm) if isinstance(algorithm, str) else None
     return Claims(
-        token_id=_text(payload.get("jti")),
+        token_id=token_id,
         subject=_text(payload.get("sub")),
         issuer=_text(payload.get("iss")),
         issued_at=epoch(payload.get("iat")),
         not_before=epoch(payload.get("nbf")),
         expires_at=epoch(payload.get("exp")),
+        exact_id=exact_id if isinstance(exact_id, str) and exact_id != token_id else None,
+        unreadable=header is None,
+        signature_off=len(parts[2]) - expected if expected is not None else 0,
     )
 
 
@@ -92,6 +109,16 @@ def epoch(value: object) -> float | None:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return float(value) if 0 < value <= MAX_EPOCH else None
+
+
+def _json_object(part: str) -> dict[str, object] | None:
+    if len(part) > MAX_PAYLOAD_CHARS:
+        return None
+    try:
+        found: object = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+    except (binascii.Error, ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _text(value: object) -> str | None:

@@ -19,8 +19,8 @@ from monitor.core.answers import (
     read_userinfo,
     was_served,
 )
-from monitor.core.causes import NO_SESSION, find_wording
-from monitor.core.claims import ARGOCD_ISSUER
+from monitor.core.causes import NO_SESSION, SETTINGS_REMEDY, find_wording, is_of_own_settings
+from monitor.core.inference import infer
 from monitor.core.model import Answer, Expectation, Fault, FaultKind, Observation, Reply, Verdict
 from monitor.core.questions import without_capability
 from monitor.core.remedies import fault_remedy, remedy
@@ -148,19 +148,26 @@ def token_is_refused(seen: Observation, expected: Expectation, now: float) -> Fi
     if text is None or text.strip() == NO_SESSION:
         return None
     status, cause = find_wording(text, seen.claims)
-    return Finding(status, cause)
+    return Finding(status, cause, SETTINGS_REMEDY if is_of_own_settings(text, seen.claims) else None)
 
 
 def authentication_is_off(seen: Observation, expected: Expectation, now: float) -> Finding | None:
-    """Nobody is logged in and even a broken token may do everything: argocd-server runs with --disable-auth."""
+    """Nobody is logged in and even a broken token may do everything: argocd-server runs with --disable-auth.
+
+    A role for the anonymous that allows everything looks the same, and then the token may well be refused: what the two
+    tell apart from each other differs between versions, so that neither is claimed.
+    """
     if not _not_logged_in(seen) or not was_served(seen.account) or not was_served(seen.control_can_i):
         return None
     if read_can_i(seen.wide_open) is not True:
         return None
     return Finding(
         Status.NOT_ARGOCD,
-        "the server runs without authentication: it lets every request through, so nothing can be said about the token",
-        "Start argocd-server without `--disable-auth` (`server.disable.auth` in ConfigMap argocd-cmd-params-cm).",
+        "the server runs without authentication, or gives everybody every right: it lets every request through, so"
+        " nothing can be said about the token",
+        "Start argocd-server without `--disable-auth` (`server.disable.auth` in ConfigMap argocd-cmd-params-cm); where"
+        " anonymous access is on (`users.anonymous.enabled`), take the role that allows everything out of"
+        " `policy.default` in ConfigMap argocd-rbac-cm.",
     )
 
 
@@ -170,7 +177,7 @@ def refused_behind_anonymous_access(seen: Observation, expected: Expectation, no
         return None
     if read_can_i(seen.wide_open) is not False:
         return None
-    status, cause = _infer(seen, now)
+    status, cause = infer(seen, now)
     return Finding(
         status,
         f"{cause} (inferred: anonymous access is on, `users.anonymous.enabled`, and hides Argo CD's reason)",
@@ -235,7 +242,7 @@ def classify(seen: Observation, expected: Expectation, now: float) -> Verdict:
     account = without_capability(info.username) if info and info.logged_in else None
     account = account or seen.account_name or seen.claims.account or _project_role(seen)
     known = account or expected.account
-    key = page.key(seen.claims.token_id) if (page := read_account(seen.account)) else None
+    key = page.key(seen.claims.key_id) if (page := read_account(seen.account)) else None
     return Verdict(
         status=finding.status,
         cause=printable(finding.cause, MAX_CAUSE),
@@ -283,35 +290,6 @@ def _not_logged_in(seen: Observation) -> bool:
         return False
     info = read_userinfo(seen.userinfo)
     return info is not None and not info.logged_in
-
-
-def _infer(seen: Observation, now: float) -> tuple[Status, str]:
-    claims, page = seen.claims, read_account(seen.account)
-    if page is not None and page.name != claims.account:
-        page = None  # the page of the configured account says nothing about a token that names another, or none
-    if not seen.token_shaped:
-        return Status.MALFORMED, "the value does not have the shape of a token"
-    if claims.issuer is not None and claims.issuer != ARGOCD_ISSUER:
-        return Status.FOREIGN_ISSUER, f"the token was issued by {claims.issuer}, not by Argo CD"
-    if claims.expires_at is not None and claims.expires_at <= now:
-        return Status.EXPIRED, "the token has expired"
-    if claims.account and isinstance(seen.account, Reply) and seen.account.status == 404:
-        return Status.ACCOUNT_MISSING, f"account {claims.account} does not exist any more"
-    if page is not None and not page.enabled:
-        return Status.ACCOUNT_DISABLED, f"account {page.name} is disabled"
-    if page is not None and claims.capability not in page.capabilities:
-        return (
-            Status.CAPABILITY_MISSING,
-            f"account {page.name} does not have the capability {claims.capability}",
-        )
-    listed = page is not None and page.key(claims.token_id) is not None
-    if page is not None and claims.token_id and claims.capability == "apiKey" and not listed:
-        return Status.REVOKED, f"account {page.name} does not list a key {claims.token_id}"
-    return (
-        Status.REJECTED,
-        "Argo CD does not accept the token; its account's password or the signing key may have been changed,"
-        " or a proxy takes the Authorization header away",
-    )
 
 
 def _no_answer(answer: Answer, expected: Expectation, prefix: str) -> Finding:
@@ -365,7 +343,7 @@ def _expiry(seen: Observation) -> float | None:
     if seen.claims.expires_at is not None:
         return seen.claims.expires_at
     page = read_account(seen.account)
-    key = page.key(seen.claims.token_id) if page else None
+    key = page.key(seen.claims.key_id) if page else None
     return key.expires_at if key else None
 
 

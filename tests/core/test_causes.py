@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -47,17 +49,21 @@ WORDS: list[tuple[str, Status, str]] = [
     (V3 + "invalid character 'x' looking for beginning of value", Status.MALFORMED, "not a token"),
     (V3 + "unexpected end of JSON input", Status.MALFORMED, "not a token"),
     (V3 + "json: cannot unmarshal number into Go value", Status.MALFORMED, "not a token"),
+    (V3 + "token has invalid claims: invalid type for claim: exp is invalid", Status.MALFORMED, "not a token"),
+    (V3 + "iat '1795627502' is not a number", Status.MALFORMED, "not a token"),
+    (V3 + "rpc error: code = NotFound desc = account '' does not exist", Status.MALFORMED, "names no account"),
+    (V3 + 'appproject.argoproj.io "" not found', Status.MALFORMED, "names no account"),
     (V3 + "token does not have iat claim", Status.MALFORMED, "not a token"),
     (V3 + "token does not have a unique identifier (jti claim) and cannot be validated", Status.MALFORMED, "not a token"),
     (V3 + "SSO is not configured", Status.FOREIGN_ISSUER, "the token was issued by argocd"),
-    ("failed to verify the token", Status.FOREIGN_ISSUER, "the token was issued by argocd"),
+    (V3 + "failed to verify the token", Status.FOREIGN_ISSUER, "it has ended"),
     (V3 + "token is revoked, please re-login", Status.REVOKED, "ended by a log-out"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("text", "status", "words"), WORDS, ids=[text.removeprefix(V3) for text, _, _ in WORDS])
 def test_a_known_wording_has_its_meaning(text: str, status: Status, words: str) -> None:
-    found, cause = find_wording(text, CI)
+    found, cause = find_wording(text, replace(CI, unreadable=status is Status.MALFORMED))
     assert found is status
     assert cause.startswith(words) or words in cause
     assert "{" not in cause
@@ -103,3 +109,37 @@ def test_braces_in_a_name_stay_what_they_are(name: str) -> None:
 @given(st.text(max_size=300))
 def test_any_text_of_a_refusal_stays_a_refusal(text: str) -> None:
     assert find_wording(text, Claims())[0].kind is Kind.REFUSED
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'strconv.ParseBool: parsing "no": invalid syntax',
+        'parsing time "yesterday" as "2006-01-02T15:04:05Z07:00": cannot parse "yesterday" as "2006"',
+        "invalid character 'b' looking for beginning of object key string",
+    ],
+)
+def test_settings_that_argo_cd_cannot_read_are_not_held_against_the_token(text: str) -> None:
+    status, cause = find_wording(V3 + text, CI)
+    assert status is Status.REJECTED
+    assert not status.facts.mended_by_minting
+    assert "its own settings" in cause
+    assert text in cause
+
+
+def test_an_id_with_the_words_of_a_refusal_in_it_stays_an_id() -> None:
+    key_id = "x does not have token with id y"
+    claims = replace(CI, token_id=key_id)
+    assert find_wording(f"{V3}account ci does not have token with id {key_id}", claims) == (
+        Status.REVOKED,
+        f"the API key {key_id} was deleted from account ci",
+    )
+
+
+@pytest.mark.parametrize(("off", "words"), [(-5, "5 characters too short"), (2, "2 characters too long")])
+def test_a_token_that_is_not_whole_is_told_from_a_changed_signing_key(off: int, words: str) -> None:
+    text = V3 + "token signature is invalid: signature is invalid"
+    status, cause = find_wording(text, replace(CI, signature_off=off))
+    assert status is Status.SIGNING_KEY_CHANGED
+    assert words in cause
+    assert "too" not in find_wording(text, CI)[1]

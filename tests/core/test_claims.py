@@ -42,7 +42,7 @@ def raw_token(payload: bytes) -> str:
     ],
 )
 def test_a_token_without_readable_claims_gives_none(token: str) -> None:
-    assert read_claims(token) == Claims()
+    assert read_claims(token) == Claims(unreadable=True)
 
 
 @pytest.mark.parametrize(
@@ -116,6 +116,31 @@ def test_texts_are_bounded_and_carry_nothing_that_disguises_a_line() -> None:
     assert claims.subject == "a\\u202eb\\nc\\x1b[31m\\ud800"
     assert claims.token_id is not None
     assert len(claims.token_id) == MAX_TEXT
+
+
+@pytest.mark.parametrize(
+    ("key_id", "shown"), [("x" * 250, "x" * 199 + "…"), ("a\tb", "a\\tb"), ("schlüssel", "schlüssel")]
+)
+def test_an_id_is_shown_without_harm_and_searched_for_as_it_is(key_id: str, shown: str) -> None:
+    claims = read_claims(jwt({"jti": key_id}))
+    assert (claims.token_id, claims.key_id) == (shown, key_id)
+
+
+@pytest.mark.parametrize(
+    ("token", "unreadable", "off"),
+    [
+        (f"{segment({'alg': 'HS256'})}.e30.{'s' * 43}", False, 0),
+        (f"{segment({'alg': 'HS256'})}.e30.{'s' * 38}", False, -5),
+        (f"{segment({'alg': 'HS512'})}.e30.{'s' * 87}", False, 1),
+        (f"{segment({'alg': 'RS256'})}.e30.s", False, 0),
+        (f"{segment({'alg': 5})}.e30.s", False, 0),
+        ("a.e30.s", True, 0),
+        (f'"{segment({"alg": "HS256"})}.e30.{"s" * 43}"', True, 0),
+    ],
+)
+def test_a_token_tells_whether_it_can_be_read_and_is_whole(token: str, unreadable: bool, off: int) -> None:
+    claims = read_claims(token)
+    assert (claims.unreadable, claims.signature_off) == (unreadable, off)
 
 
 def test_padding_is_taken_with_and_without() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from monitor.core.claims import Claims
 from monitor.core.classify import CHAIN, FAULT_STATUS, MAX_CAUSE, classify, unsent
@@ -92,10 +94,17 @@ TABLE: list[tuple[str, Observation, Status, str]] = [
     ("anonymous, over", anonymous(claims=Claims("tm-1", "ci:apiKey", expires_at=NOW)), Status.EXPIRED, "inferred"),
     ("anonymous, another issuer", anonymous(claims=Claims("x", "jane", "https://sso")), Status.FOREIGN_ISSUER, "issued by https://sso"),
     ("anonymous, no shape", anonymous(claims=Claims(), token_shaped=False), Status.MALFORMED, "inferred"),
-    ("anonymous without rights", anonymous(FORBIDDEN), Status.REJECTED, "inferred"),
+    ("anonymous, not yet valid", anonymous(account_page("ci", "tm-1"), replace(CI, not_before=NOW + 61)), Status.NOT_YET_VALID, "future"),
+    ("anonymous, dated as our clock is behind", anonymous(account_page("ci", "tm-1"), replace(CI, not_before=NOW + 60)), Status.REJECTED, "password"),
+    ("anonymous, unreadable", anonymous(claims=Claims(unreadable=True)), Status.MALFORMED, "can read (inferred"),
+    ("anonymous, no subject", anonymous(claims=Claims("tm-1", issuer="argocd")), Status.MALFORMED, "names no account"),
+    ("anonymous, no id", anonymous(account_page("ci"), Claims(subject="ci:apiKey", issuer="argocd")), Status.MALFORMED, "carries no id"),
+    ("anonymous, a long id that is listed", anonymous(account_page("ci", "x" * 250), replace(CI, token_id="x…", exact_id="x" * 250)), Status.REJECTED, "password"),
+    ("anonymous, a project role", anonymous(YES, ROLE), Status.REJECTED, "deleted from its project role"),
+    ("anonymous without rights", anonymous(FORBIDDEN), Status.REJECTED, "key may have been deleted"),
     ("anonymous, key still listed", anonymous(account_page("ci", "tm-1")), Status.REJECTED, "or a proxy takes"),
     ("anonymous, the page of another account", anonymous(account_page("admin")), Status.REJECTED, "inferred"),
-    ("anonymous, a session", anonymous(account_page("ci", capabilities=("login",)), Claims("s", "ci:login")), Status.REJECTED, "inferred"),
+    ("anonymous, a session", anonymous(account_page("ci", capabilities=("login",)), Claims("s", "ci:login")), Status.REJECTED, "session may have been ended"),
     ("replicas disagree", Observation(CI, True, NOT_LOGGED_IN, account_page("ci", "tm-1"), "ci", None, REFUSED_CONTROL), Status.SERVER_ERROR, "replicas"),
     ("not asked", Observation(CI), Status.PENDING, "not been checked yet"),
     ("userinfo says no, a 503 follows", Observation(CI, True, NOT_LOGGED_IN, Reply(503)), Status.SERVER_ERROR, "was not answered"),

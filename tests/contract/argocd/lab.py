@@ -14,16 +14,20 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
+from urllib.parse import quote
 
 import aiohttp
 from monitor.simulator.app import running
 from monitor.simulator.faults import Front
 from monitor.simulator.rbac import Role
+from monitor.simulator.settings import ProjectRole
 from monitor.simulator.state import ArgoCDState
+from yarl import URL as Address  # noqa: N811 - URL is the name of a variable here
 
 URL = "TOKEN_MONITOR_TEST_ARGOCD_URL"
 KUBECONFIG = "TOKEN_MONITOR_TEST_KUBECONFIG"
 ACCOUNT = "ci"
+APP_PROJECTS = ("argoproj.io", "v1alpha1")
 JSON = {"Content-Type": "application/json"}
 PATIENCE = 30.0
 
@@ -35,6 +39,10 @@ class Settings(Protocol):
     async def capabilities(self, *names: str) -> None: ...
     async def remove(self) -> None: ...
     async def anonymous(self, on: bool) -> None: ...
+    async def anonymous_role(self, role: Role) -> None: ...
+    async def project(self, name: str, role: str) -> None: ...
+    async def remove_project(self, name: str) -> None: ...
+    async def signing_key(self) -> bytes: ...
     async def new_signing_key(self) -> None: ...
     async def restore(self) -> None: ...
 
@@ -49,6 +57,7 @@ class Lab:
         self._password = password
         self._session = ""
         self._minted: list[tuple[str, str]] = []
+        self.words_of_v2 = isinstance(settings, SimulatedSettings) and settings.state.wording.version == "2"
         self.real = URL in os.environ and not isinstance(settings, SimulatedSettings)
 
     async def login(self) -> None:
@@ -63,9 +72,9 @@ class Lab:
     def session(self) -> str:
         return self._session
 
-    async def mint(self, account: str = ACCOUNT, expires_in: int = 0) -> tuple[str, str]:
+    async def mint(self, account: str = ACCOUNT, expires_in: int = 0, key_id: str = "") -> tuple[str, str]:
         """(id, token) of a new API key."""
-        key_id = f"contract-{secrets.token_hex(6)}"
+        key_id = key_id or f"contract-{secrets.token_hex(6)}"
         body = {"name": account, "id": key_id, "expiresIn": expires_in}
         async with self._http.post(
             f"{self.url}/api/v1/account/{account}/token", json=body, headers=self._bearer()
@@ -76,9 +85,35 @@ class Lab:
 
     async def revoke(self, key_id: str, account: str = ACCOUNT) -> None:
         async with self._http.delete(
-            f"{self.url}/api/v1/account/{account}/token/{key_id}", headers={**self._bearer(), **JSON}
+            Address(f"{self.url}/api/v1/account/{account}/token/{quote(key_id, safe='')}", encoded=True),
+            headers={**self._bearer(), **JSON},
         ) as answer:
             assert answer.status in (200, 404), await answer.text()
+
+    async def mint_for_role(self, project: str, role: str, key_id: str) -> str:
+        """A token of a project role."""
+        body = {"project": project, "role": role, "id": key_id}
+        async with self._http.post(
+            f"{self.url}/api/v1/projects/{project}/roles/{role}/token", json=body, headers=self._bearer()
+        ) as answer:
+            assert answer.status == 200, await answer.text()
+            return str((await answer.json())["token"])
+
+    async def revoke_for_role(self, project: str, role: str, key_id: str) -> None:
+        async with self._http.delete(
+            f"{self.url}/api/v1/projects/{project}/roles/{role}/token/-1?id={key_id}",
+            headers={**self._bearer(), **JSON},
+        ) as answer:
+            assert answer.status == 200, await answer.text()
+
+    async def logout(self) -> str:
+        """Ends the administrator's session, and opens another. Returns the token of the one that ended."""
+        ended = self._session
+        cookie = {"Cookie": f"argocd.token={ended}"}
+        async with self._http.post(f"{self.url}/auth/logout", headers=cookie, allow_redirects=False) as answer:
+            assert answer.status == 303, await answer.text()
+        await self.login()
+        return ended
 
     async def change_password(self) -> str:
         """Gives `ci` a new password, as an administrator does in the API. Returns it."""
@@ -137,6 +172,18 @@ class SimulatedSettings:
     async def anonymous(self, on: bool) -> None:
         self.state.set_anonymous(Role.READONLY if on else None)
 
+    async def anonymous_role(self, role: Role) -> None:
+        self.state.set_anonymous(role)
+
+    async def project(self, name: str, role: str) -> None:
+        self.state.create_project(name, {role: ProjectRole()})
+
+    async def remove_project(self, name: str) -> None:
+        self.state.remove_project(name)
+
+    async def signing_key(self) -> bytes:
+        return self.state.settings.signing_key
+
     async def new_signing_key(self) -> None:
         self.state.change_signing_key()
 
@@ -147,14 +194,18 @@ class SimulatedSettings:
 class ClusterSettings:
     """ConfigMap argocd-cm and Secret argocd-secret of a real installation."""
 
-    def __init__(self, api: Any, namespace: str) -> None:
+    def __init__(self, api: Any, objects: Any, namespace: str) -> None:
         self._api = api
+        self._objects = objects
         self._namespace = namespace
         self._config: dict[str, str] = {}
+        self._rbac: dict[str, str] = {}
+        self._projects: list[str] = []
         self._secret: dict[str, str] = {}
 
     async def remember(self) -> None:
         self._config = dict((await self._api.read_namespaced_config_map("argocd-cm", self._namespace)).data or {})
+        self._rbac = dict((await self._api.read_namespaced_config_map("argocd-rbac-cm", self._namespace)).data or {})
         self._secret = dict((await self._api.read_namespaced_secret("argocd-secret", self._namespace)).data or {})
 
     async def enable(self, enabled: bool) -> None:
@@ -169,11 +220,37 @@ class ClusterSettings:
     async def anonymous(self, on: bool) -> None:
         await self._patch({"users.anonymous.enabled": "true" if on else "false"})
 
+    async def anonymous_role(self, role: Role) -> None:
+        everything = f"p, {Role.EVERYTHING}, *, *, *, allow"
+        policy = {"policy.csv": f"{self._rbac.get('policy.csv', '')}\n{everything}", "policy.default": str(role)}
+        await self._api.patch_namespaced_config_map("argocd-rbac-cm", self._namespace, {"data": policy})
+        await self.anonymous(True)
+
+    async def project(self, name: str, role: str) -> None:
+        self._projects.append(name)
+        made = {"apiVersion": "argoproj.io/v1alpha1", "kind": "AppProject", "metadata": {"name": name}}
+        made["spec"] = {"roles": [{"name": role, "policies": []}]}
+        await self._objects.create_namespaced_custom_object(*APP_PROJECTS, self._namespace, "appprojects", made)
+
+    async def remove_project(self, name: str) -> None:
+        self._projects.remove(name)
+        await self._objects.delete_namespaced_custom_object(*APP_PROJECTS, self._namespace, "appprojects", name)
+
+    async def signing_key(self) -> bytes:
+        secret = (await self._api.read_namespaced_secret("argocd-secret", self._namespace)).data
+        return base64.b64decode(secret["server.secretkey"])
+
     async def new_signing_key(self) -> None:
         key = base64.b64encode(base64.b64encode(secrets.token_bytes(32))).decode()
         await self._api.patch_namespaced_secret("argocd-secret", self._namespace, {"data": {"server.secretkey": key}})
 
     async def restore(self) -> None:
+        for project in list(self._projects):
+            await self.remove_project(project)
+        rbac = (await self._api.read_namespaced_config_map("argocd-rbac-cm", self._namespace)).data or {}
+        if rbac != self._rbac:
+            data = {**dict.fromkeys(rbac, None), **self._rbac}
+            await self._api.patch_namespaced_config_map("argocd-rbac-cm", self._namespace, {"data": data})
         now = (await self._api.read_namespaced_config_map("argocd-cm", self._namespace)).data or {}
         await self._patch({**dict.fromkeys(now, None), **self._config})
         secret = (await self._api.read_namespaced_secret("argocd-secret", self._namespace)).data or {}
@@ -210,7 +287,9 @@ async def real() -> AsyncIterator[Lab]:
 
         client = await config.new_client_from_config(os.environ[KUBECONFIG])
         settings = ClusterSettings(
-            kubernetes.CoreV1Api(client), os.environ.get("TOKEN_MONITOR_TEST_NAMESPACE", "argocd")
+            kubernetes.CoreV1Api(client),
+            kubernetes.CustomObjectsApi(client),
+            os.environ.get("TOKEN_MONITOR_TEST_NAMESPACE", "argocd"),
         )
         await settings.remember()
     connector = aiohttp.TCPConnector(ssl=False)

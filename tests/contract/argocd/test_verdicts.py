@@ -2,78 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import AsyncIterator
-
 import pytest
-from monitor.adapters.argocd.client import ArgoCDClient, Endpoint
-from monitor.adapters.argocd.connections import Connections
-from monitor.adapters.argocd.tls import TlsContexts, Trust
 from monitor.adapters.clock import SystemClock
-from monitor.core.model import Expectation, Verdict
-from monitor.core.secret import Secret
+from monitor.core.model import Expectation
 from monitor.core.status import Status
-from monitor.ports import Credential
-from monitor.services.checker import Checked, Checker
+from monitor.simulator.rbac import Role
 
-from tests.contract.argocd.lab import ACCOUNT, URL, Lab, Settings, real, simulated
-
-SERVERS = ("simulator-3", "simulator-2", *(("real",) if URL in os.environ else ()))
-
-
-@pytest.fixture(params=SERVERS)
-async def lab(request: pytest.FixtureRequest) -> AsyncIterator[Lab]:
-    kind = request.param
-    async with real() if kind == "real" else simulated(kind.removeprefix("simulator-")) as found:
-        yield found
-
-
-@pytest.fixture
-def settings(lab: Lab) -> Settings:
-    if lab.settings is None:
-        pytest.skip("no Kubernetes API to change the settings of Argo CD with")
-    return lab.settings
-
-
-class Given:
-    where = "the test"
-
-    def __init__(self, token: str) -> None:
-        self._token = token
-
-    async def read(self, *, ask: bool = False) -> Credential:
-        return Credential(Secret(self._token))
-
-
-async def check(lab: Lab, token: str, expected: Expectation | None = None) -> Checked:
-    clock = SystemClock()
-    connections = Connections(clock.monotonic)
-    endpoint = Endpoint(lab.url, Trust(insecure=True))
-    try:
-        client = ArgoCDClient(endpoint, connections, TlsContexts(), clock)
-        return await Checker(client, Given(token), expected or Expectation(), clock).check(full=True)
-    finally:
-        await connections.close()
-
-
-async def judged(lab: Lab, token: str, expected: Expectation | None = None) -> Verdict:
-    return (await check(lab, token, expected)).verdict
-
-
-async def becomes(lab: Lab, token: str, status: Status) -> Verdict:
-    """The verdict once the server has followed the change; every one before is accepted or cannot tell."""
-    seen: list[Verdict] = []
-
-    async def there() -> bool:
-        seen.append(await judged(lab, token))
-        return seen[-1].status is status
-
-    try:
-        await lab.until(there)
-    except TimeoutError:
-        pytest.fail(f"{seen[-1].status}, not {status}: {seen[-1].cause}")
-    assert seen[-1].remedy
-    return seen[-1]
+from tests.contract.argocd.judging import becomes, check, judged
+from tests.contract.argocd.lab import ACCOUNT, Lab, Settings
 
 
 async def test_a_live_key_is_valid_and_the_control_is_refused(lab: Lab) -> None:
@@ -195,3 +131,115 @@ async def test_a_new_signing_key_ends_every_token(lab: Lab, settings: Settings) 
     _, token = await lab.mint()
     await settings.new_signing_key()
     await becomes(lab, token, Status.SIGNING_KEY_CHANGED)
+
+
+async def test_a_token_without_its_end_is_told_to_be_cut(lab: Lab) -> None:
+    _, token = await lab.mint()
+    verdict = await judged(lab, token[:-5])
+    assert verdict.status is Status.SIGNING_KEY_CHANGED
+    assert "5 characters too short" in verdict.cause
+
+
+ODD_IDS = ["with space", "schlüssel", "100%", "quote'\"", "tab\there", "x" * 250, "a does not have token with id b"]
+
+
+@pytest.mark.parametrize("key_id", ODD_IDS)
+async def test_a_key_of_any_id_is_judged_by_it(lab: Lab, key_id: str) -> None:
+    _, token = await lab.mint(key_id=key_id)
+    verdict = await judged(lab, token)
+    assert verdict.status is Status.VALID
+    await lab.revoke(key_id)
+    cause = (await becomes(lab, token, Status.REVOKED)).cause
+    assert verdict.token_id is not None
+    assert cause == f"the API key {verdict.token_id} was deleted from account {ACCOUNT}"
+
+
+async def test_a_key_that_is_made_again_with_its_id_brings_the_old_token_back(lab: Lab) -> None:
+    key_id, token = await lab.mint()
+    await lab.revoke(key_id)
+    await becomes(lab, token, Status.REVOKED)
+    await lab.mint(key_id=key_id)
+    await becomes(lab, token, Status.VALID)
+
+
+async def test_a_session_that_was_logged_out_is_told(lab: Lab) -> None:
+    assert "log-out" in (await becomes(lab, await lab.logout(), Status.REVOKED)).cause
+
+
+async def test_a_token_of_a_project_role_lives_as_long_as_it_and_its_project(lab: Lab, settings: Settings) -> None:
+    await settings.project("contract", "reader")
+    minted: list[str] = []
+
+    async def is_there() -> bool:  # the server learns of the project from its watch
+        try:
+            minted.append(await lab.mint_for_role("contract", "reader", f"one-{len(minted)}"))
+        except AssertionError:
+            return False
+        return True
+
+    await lab.until(is_there)
+    token = minted[0]
+    verdict = await becomes(lab, token, Status.VALID)
+    assert verdict.account == "proj:contract:reader"
+    assert (await judged(lab, token, Expectation(account=ACCOUNT))).status is Status.WRONG_ACCOUNT
+    await lab.revoke_for_role("contract", "reader", "one-0")
+    await becomes(lab, token, Status.REVOKED)
+    # Not before: a token that was deleted lives on with another of its role from the same second.
+    kept = await lab.mint_for_role("contract", "reader", "two")
+    await becomes(lab, kept, Status.VALID)
+    await settings.remove_project("contract")
+    assert "project contract" in (await becomes(lab, kept, Status.ACCOUNT_MISSING)).cause
+
+
+async def anonymous_access_comes(lab: Lab, live: str) -> None:
+    async def is_on() -> bool:
+        return (await judged(lab, live)).anonymous_access is True
+
+    await lab.until(is_on)
+
+
+async def test_anonymous_access_of_an_administrator_is_not_taken_for_authentication_that_is_off(
+    lab: Lab, settings: Settings
+) -> None:
+    _, live = await lab.mint()
+    key_id, dead = await lab.mint()
+    await settings.anonymous_role(Role.ADMIN)
+    await anonymous_access_comes(lab, live)
+    await lab.revoke(key_id)
+    await becomes(lab, dead, Status.REVOKED)
+    assert (await judged(lab, live)).status is Status.VALID
+
+
+async def test_where_the_anonymous_may_do_everything_a_refused_token_is_neither_accepted_nor_refused(
+    lab: Lab, settings: Settings
+) -> None:
+    _, live = await lab.mint()
+    key_id, dead = await lab.mint()
+    await settings.anonymous_role(Role.EVERYTHING)
+    await anonymous_access_comes(lab, live)
+    await lab.revoke(key_id)
+    verdict = await becomes(lab, dead, Status.NOT_ARGOCD)
+    assert verdict.accepted is None
+    assert "policy.default" in verdict.remedy
+    assert (await judged(lab, live)).status is Status.VALID
+
+
+async def test_anonymous_access_without_rights_hides_the_cause_and_not_the_refusal(
+    lab: Lab, settings: Settings
+) -> None:
+    _, live = await lab.mint()
+    key_id, dead = await lab.mint()
+    await settings.anonymous_role(Role.NONE)
+    await anonymous_access_comes(lab, live)
+    await lab.revoke(key_id)
+    assert "key may have been deleted" in (await becomes(lab, dead, Status.REJECTED)).cause
+    assert (await judged(lab, live)).status is Status.VALID
+
+
+@pytest.mark.parametrize("key_id", ODD_IDS)
+async def test_anonymous_access_makes_no_listed_key_a_deleted_one(lab: Lab, settings: Settings, key_id: str) -> None:
+    _, live = await lab.mint(key_id=key_id)
+    await settings.anonymous(True)
+    await anonymous_access_comes(lab, live)
+    broken = live[:-20] + ("A" if live[-20] != "A" else "B") + live[-19:]
+    assert (await judged(lab, broken)).status is Status.REJECTED
