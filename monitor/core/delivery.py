@@ -16,6 +16,9 @@ from monitor.core.alerts import Severity
 
 # Alerts in one request, as Prometheus had it for years: a refused batch is small, and a body of about 100 kB.
 MAX_BATCH = 64
+# Alerts that are looked out in one go, for several requests: with 20,000 that fire, looking for each 64 took most of the time.
+# What begins to fire meanwhile waits for so many at most.
+MAX_ROUND = 16 * MAX_BATCH
 # An alert that an Alertmanager refuses is tried again after this many intervals, alone.
 REFUSED_INTERVALS = 10
 FIRST_PAUSE = 5.0
@@ -63,9 +66,9 @@ class Active:
 
 
 def due(
-    phases: Mapping[AlertKey, Phase], told: Mapping[AlertKey, Told], now: float, interval: float
+    phases: Mapping[AlertKey, Phase], told: Mapping[AlertKey, Told], now: float, interval: float, most: int = MAX_BATCH
 ) -> Sequence[AlertKey]:
-    """The next alerts to tell, `MAX_BATCH` at most; one that was refused before is told alone.
+    """The next alerts to tell, so many at most; one that was refused before is told alone.
 
     now: monotonic seconds, as `Told.at`. interval: seconds between two tellings of the same.
     """
@@ -74,7 +77,7 @@ def due(
         for key, phase in phases.items()
         if (firing := is_told(phase)) is not None and _is_due(firing, last := told.get(key), now, interval)
     )
-    batch = [key for _, key in heapq.nsmallest(MAX_BATCH, waiting, key=lambda item: item[0])]
+    batch = [key for _, key in heapq.nsmallest(most, waiting, key=lambda item: item[0])]
     if batch and _was_refused(told.get(batch[0])):
         return batch[:1]
     return [key for key in batch if not _was_refused(told.get(key))]

@@ -18,7 +18,18 @@ from monitor.core.alert_conditions import CONDITIONS, CONFIG_REJECTED, AlertKey,
 from monitor.core.alert_texts import Wording, outgoing
 from monitor.core.alerting import Firing, Phase, Resolved, advance, recalled, removed, step, terms_of
 from monitor.core.alerts import Thresholds
-from monitor.core.delivery import Accepted, Active, Failed, Told, Unacceptable, due, is_told, pause
+from monitor.core.delivery import (
+    MAX_BATCH,
+    MAX_ROUND,
+    Accepted,
+    Active,
+    Failed,
+    Told,
+    Unacceptable,
+    due,
+    is_told,
+    pause,
+)
 from monitor.core.report import TargetReport
 from monitor.metrics import SLICE, snapshot
 from monitor.ports import AlertSink, Clock
@@ -27,6 +38,8 @@ log = structlog.get_logger(__name__)
 
 # How often `tick` is to be called, in seconds.
 TICK = 5.0
+# Alerts whose beginning and end are logged one by one at each `tick`; of more, only how many.
+MAX_LOGGED = 50
 # So many alerts that an Alertmanager refuses, one by one, before it is left alone for a while.
 MAX_REFUSED = 20
 
@@ -69,6 +82,8 @@ class Notifier:
         # Since when a target is known that could not be verified yet.
         self._seen: dict[str, float] = {}
         self._names: set[str] = set()
+        self._logged = 0
+        self._not_logged: dict[str, int] = {}
         self._couriers = tuple(_Courier(sink, clock, wording, self._phases, counter, self._recall) for sink in sinks)
         self._forget_at = clock.monotonic() + thresholds.gap
         self._reaches_somebody = True
@@ -88,6 +103,7 @@ class Notifier:
         await asyncio.gather(*(courier.close(grace) for courier in self._couriers))
 
     async def _judge(self) -> None:
+        self._logged, self._not_logged = 0, {"fires": 0, "is over": 0}
         reports = await snapshot(self._reports)
         for count, report in enumerate(reports, start=1):
             self._take_in(dict(advance(self._phases, self._sight(report))))
@@ -99,6 +115,9 @@ class Notifier:
         self._take_in(dict(removed(self._phases, self._names, now, self._thresholds)))
         self._seen = {name: seen for name, seen in self._seen.items() if name in self._names}
         self._judge_configuration(now)
+        for what, write in (("fires", log.warning), ("is over", log.info)):
+            if count := self._not_logged[what]:
+                write(f"alert {what}, of many targets at once", alerts=count, see="/healthz, /status")
 
     def _hand_over(self) -> None:
         """Forgets what went to another replica, and asks for what came from one."""
@@ -131,9 +150,17 @@ class Notifier:
             else:
                 self._phases[key] = phase
             if isinstance(phase, Firing) and not isinstance(before, Firing):
-                log.warning("alert fires", **_named(key))
+                self._log("fires", key, log.warning)
             elif isinstance(phase, Resolved) and isinstance(before, Firing):
-                log.info("alert is over", **_named(key))
+                self._log("is over", key, log.info)
+
+    def _log(self, what: str, key: AlertKey, write: Callable[..., None]) -> None:
+        """Of 10,000 targets that are refused at once, the log must not get as many lines."""
+        if self._logged < MAX_LOGGED:
+            self._logged += 1
+            write(f"alert {what}", **_named(key))
+        else:
+            self._not_logged[what] += 1
 
     def _recall(self, found: Sequence[Active]) -> None:
         """Takes over what an Alertmanager was told before this process was there, of the targets that it has."""
@@ -203,8 +230,8 @@ class _Courier:
             self._task.cancel()
             await asyncio.wait([self._task], timeout=grace)
 
-    def _due(self) -> Sequence[AlertKey]:
-        return due(self._phases, self._told, self._clock.monotonic(), self._wording.resend)
+    def _due(self, most: int = MAX_BATCH) -> Sequence[AlertKey]:
+        return due(self._phases, self._told, self._clock.monotonic(), self._wording.resend, most)
 
     async def _run(self) -> None:
         try:
@@ -228,10 +255,11 @@ class _Courier:
                 self._recall(found)
             elif not self._due():
                 self._failed(found.why)
-        while batch := self._due():
-            if not await self._tell(batch):
-                return
-            self._recalled = True  # it can be told, but not asked: what it knows expires by itself
+        while keys := self._due(MAX_ROUND):
+            for start in range(0, len(keys), MAX_BATCH):
+                if not await self._tell(keys[start : start + MAX_BATCH]):
+                    return
+                self._recalled = True  # it can be told, but not asked: what it knows expires by itself
 
     async def _tell(self, keys: Sequence[AlertKey]) -> bool:
         """Tells it of these; a batch of which it refuses something, in halves. False: there is no use in going on."""
