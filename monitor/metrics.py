@@ -1,7 +1,8 @@
 """Every metric of the product, in one place: a table of declarations, and one class that fills them.
 
 A row with `of` is about a target: its samples are made from the targets' reports anew at each scrape, so a target
-that is gone leaves no series behind. A row without is kept in the registry. To add a metric, add a row.
+that is gone leaves no series behind. One with `among` is about this replica among those that share the targets, likewise.
+A row without either is kept in the registry. To add a metric, add a row.
 The rows about targets are written as text here and not through prometheus_client's families: 10,000 targets are
 130,000 lines, for which the families take four times as long (0.8 s and 0.2 s of CPU, measured).
 """
@@ -27,10 +28,11 @@ from prometheus_client import (
     generate_latest,
 )
 
-from monitor.core.replicas import Said
+from monitor.core.replicas import NOT_ASKED, Said
 from monitor.core.report import EFFECTS_THAT_FAIL, STOOD_DOWN, RotationReport, TargetReport
 from monitor.core.status import Kind, Status
 from monitor.core.text import printable
+from monitor.core.whole import SHARES, Whole
 
 PREFIX = "tokenmonitor_"
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -58,7 +60,7 @@ class Type(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One row. `name` is without the prefix; `labels` with `target` first in a row that has `of`."""
+    """One row. `name` is without the prefix; `labels` with `target` first in a row that has `of`, all in one with `among`."""
 
     name: str
     type: Type
@@ -66,6 +68,7 @@ class Metric:
     labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = ()
     of: Samples | None = None
+    among: Callable[[Whole], Iterable[Sample]] | None = None
 
     @property
     def full_name(self) -> str:
@@ -93,7 +96,10 @@ def _failures(report: TargetReport) -> Iterable[Sample]:
 
 def _replicas(report: TargetReport) -> Iterable[Sample]:
     replicas = report.replicas
-    return () if replicas is None or not replicas.voices else [((s.value,), float(replicas.count(s))) for s in Said]
+    if replicas is None:
+        return ()
+    asked = [((said.value,), float(replicas.count(said))) for said in Said]
+    return [*asked, ((NOT_ASKED,), float(max(0, replicas.total - len(replicas.voices))))]
 
 
 def _rotation(samples: Callable[[RotationReport], Iterable[Sample]]) -> Samples:
@@ -113,6 +119,15 @@ def _rotation_state(rotation: RotationReport) -> Iterable[Sample]:
     return [((STOOD_DOWN if rotation.stood_down else rotation.state.value,), 1.0)]
 
 
+def _slots(whole: Whole) -> Iterable[Sample]:
+    own = float(whole.own.slot is not None)
+    return [(("this",), own), (("other",), float(len(whole.others))), (("nobody",), float(whole.free))]
+
+
+def _slot_held(whole: Whole) -> Iterable[Sample]:
+    return () if whole.own.slot is None else [((str(whole.own.slot),), 1.0)]
+
+
 def _known(value: float | None) -> Iterable[Sample]:
     """No series while the value is not known."""
     return () if value is None else [((), float(value))]
@@ -121,7 +136,7 @@ def _known(value: float | None) -> Iterable[Sample]:
 # The contract with users' alerts and dashboards: add, never rename (design.md, "What the outside sees").
 METRICS: tuple[Metric, ...] = (
     Metric("build_info", Type.GAUGE, "Version of Token Monitor that runs; the value is always 1.", ("version",)),
-    Metric("targets", Type.GAUGE, "Number of configured targets."),
+    Metric("targets", Type.GAUGE, "Number of configured targets, also those that other replicas check."),
     Metric(
         "config_last_reload_successful",
         Type.GAUGE,
@@ -145,6 +160,40 @@ METRICS: tuple[Metric, ...] = (
         Type.HISTOGRAM,
         "How much later than due a check started. When this grows, the monitor itself lacks CPU.",
         buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0, 60.0),
+    ),
+    Metric(
+        "shard_share",
+        Type.GAUGE,
+        "1 for what this replica checks of the targets: part, everything (the Leases cannot be used), spare (nothing, since"
+        " every slot is held by another one) or undecided (it has just started); no series where nothing is shared.",
+        ("share",),
+        among=lambda whole: [((share,), float(share == whole.share)) for share in SHARES],
+    ),
+    Metric(
+        "shard_slot_held",
+        Type.GAUGE,
+        "1 for the slot that this replica holds; no series where it holds none.",
+        ("slot",),
+        among=_slot_held,
+    ),
+    Metric(
+        "shard_slots",
+        Type.GAUGE,
+        "Slots of the replicas that share the targets, by who holds them: this replica, another one, or nobody.",
+        ("holder",),
+        among=_slots,
+    ),
+    Metric(
+        "shard_targets",
+        Type.GAUGE,
+        "Targets that this replica checks, of all that are configured; no series where they are not shared.",
+        among=lambda whole: _known(whole.own.targets),
+    ),
+    Metric(
+        "shard_silent_replicas",
+        Type.GAUGE,
+        "Other replicas that hold a slot and did not answer when this one asked them last; /status says why.",
+        among=lambda whole: _known(sum(bool(other.silence) for other in whole.others)),
     ),
     Metric(
         "notifications_total",
@@ -224,7 +273,8 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         "server_replicas",
         Type.GAUGE,
-        "Replicas of the Argo CD server by what each answers about the token; only for targets with everyReplica.",
+        "Replicas of the Argo CD server by what each answers about the token (accepted, refused, unknown: it could not be"
+        " asked, not_asked); all 0 while none is known, and only for targets with everyReplica.",
         ("target", "answer"),
         of=_replicas,
     ),
@@ -293,7 +343,8 @@ METRICS: tuple[Metric, ...] = (
     ),
 )
 TARGET_METRICS = tuple(metric for metric in METRICS if metric.of is not None)
-OWN_METRICS = tuple(metric for metric in METRICS if metric.of is None)
+SHARED_METRICS = tuple(metric for metric in METRICS if metric.among is not None)
+OWN_METRICS = tuple(metric for metric in METRICS if metric.of is None and metric.among is None)
 
 
 class HasDuration(Protocol):
@@ -321,6 +372,8 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # a `_created` series beside each would double them
         self._registry = registry
         self._reports: Callable[[], Iterable[TargetReport]] = tuple
+        self._whole: Callable[[], Whole | None] = lambda: None
+        self._configured: Callable[[], int] | None = None
         self._rendering: asyncio.Task[bytes] | None = None
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
@@ -336,9 +389,17 @@ class Metrics:
         _gauge(own["build_info"]).labels(version).set(1)
         self.reloaded(successful=True)  # without a readable configuration the process would not be here
 
-    def attach(self, reports: Callable[[], Iterable[TargetReport]]) -> None:
-        """Says where the targets' reports come from."""
-        self._reports = reports
+    def attach(
+        self,
+        reports: Callable[[], Iterable[TargetReport]],
+        whole: Callable[[], Whole | None] = lambda: None,
+        configured: Callable[[], int] | None = None,
+    ) -> None:
+        """Says where the reports of this replica's targets come from. whole: the replicas, where they share the targets.
+
+        configured: how many targets there are in all; by default those that are reported.
+        """
+        self._reports, self._whole, self._configured = reports, whole, configured
 
     def checked(self, name: str, checked: HasVerdict, lateness: float) -> None:
         """After each check (`monitor.services.fleet.Listener`)."""
@@ -374,16 +435,16 @@ class Metrics:
 
     async def _render(self) -> bytes:
         reports = await snapshot(self._reports)
-        self._targets.set(len(reports))
-        return await asyncio.to_thread(self._text, reports)
+        self._targets.set(self._configured() if self._configured is not None else len(reports))
+        return await asyncio.to_thread(self._text, reports, self._whole())
 
     def _rendered(self, task: asyncio.Task[bytes]) -> None:
         self._rendering = None
         if not task.cancelled():
             task.exception()  # seen here also when every scraper gave up waiting
 
-    def _text(self, reports: Sequence[TargetReport]) -> bytes:
-        return b"".join((generate_latest(self._registry), *target_lines(reports)))
+    def _text(self, reports: Sequence[TargetReport], whole: Whole | None) -> bytes:
+        return b"".join((generate_latest(self._registry), *shared_lines(whole), *target_lines(reports)))
 
 
 async def snapshot(reports: Callable[[], Iterable[TargetReport]]) -> Sequence[TargetReport]:
@@ -397,6 +458,19 @@ async def snapshot(reports: Callable[[], Iterable[TargetReport]]) -> Sequence[Ta
     except RuntimeError:  # the targets were changed under the iteration: this once, all in one go
         return tuple(reports())
     return taken
+
+
+def shared_lines(whole: Whole | None) -> Iterator[bytes]:
+    """The families about this replica among others; without samples where the targets are not shared."""
+    for metric in SHARED_METRICS:
+        samples = () if whole is None or metric.among is None else metric.among(whole)
+        lines = [f"{metric.full_name}{_labelled(metric.labels, values)} {value!r}\n" for values, value in samples]
+        yield (_head(metric) + "".join(lines)).encode()
+
+
+def _labelled(names: Sequence[str], values: Sequence[str]) -> str:
+    pairs = [f'{name}="{_escaped(value)}"' for name, value in zip(names, values, strict=True)]
+    return f"{{{','.join(pairs)}}}" if pairs else ""
 
 
 def target_lines(reports: Sequence[TargetReport]) -> Iterator[bytes]:

@@ -45,6 +45,8 @@ class Thresholds(Section):
     """How long Argo CD must answer without any credential."""
     config_rejected_for: Annotated[float, THRESHOLD] = float(_DEFAULTS.config_rejected_for)
     """How long a changed configuration must be one that cannot be used."""
+    targets_unseen_for: Annotated[float, THRESHOLD] = float(_DEFAULTS.targets_unseen_for)
+    """How long Prometheus must see fewer targets than there are; for the rules only."""
     down_for: Annotated[float, THRESHOLD] = float(_DEFAULTS.down_for)
     """How long the monitor must be gone; for the rules only."""
     settle: Annotated[float, THRESHOLD] = float(_DEFAULTS.settle)

@@ -170,7 +170,7 @@ CONDITIONS: tuple[Condition, ...] = (
     Condition(AlertName.STOOD_DOWN, Severity.WARNING, stood_down, own=False),
     Condition(AlertName.ANONYMOUS_ACCESS, Severity.INFO, anonymous_access),
 )
-# The alert about the monitor itself that it can tell; that it is down, only others can.
+# The alert about the monitor itself that it can tell; that it is down or not seen, only others can.
 CONFIG_REJECTED = AlertKey(None, AlertName.CONFIG_REJECTED, Severity.WARNING)
 
 ALERT_BY_NAME = {alert.name: alert for alert in ALERTS}

@@ -167,6 +167,14 @@ SAYS_CONFIG_REJECTED = (
     " of targets that are found elsewhere; the monitor's log has them too."
 )
 
+SAYS_TARGETS_UNSEEN = (
+    '{{- $at := printf "namespace=%q,cluster=%q" $labels.namespace $labels.cluster -}}\n'
+    "Of {{ $value }} targets of the monitor{{ with $labels.namespace }} in namespace {{ . }}{{ end }}, the metrics show"
+    " {{ with printf `count(max by (target) (tokenmonitor_token_status{%s}))` $at | query }}{{ . | first | value }}"
+    "{{ else }}0{{ end }}. A refused token among the others pages nobody. Prometheus does not reach a replica of the monitor"
+    " (Status > Targets), or no replica checks them: `shards` in `/status` of any replica says what each one does."
+)
+
 SAYS_DOWN = (
     "No metrics of Token Monitor have arrived for <down_for>: it does not run, or Prometheus does not reach it."
     " A token that is refused now goes unnoticed."

@@ -36,6 +36,7 @@ class AlertName(enum.StrEnum):
     STOOD_DOWN = "TokenMonitorStoodDown"
     ANONYMOUS_ACCESS = "TokenMonitorAnonymousAccess"
     CONFIG_REJECTED = "TokenMonitorConfigRejected"
+    TARGETS_UNSEEN = "TokenMonitorTargetsUnseen"
     DOWN = "TokenMonitorDown"
 
 
@@ -67,6 +68,7 @@ class Thresholds:
     rotation_failing_for: int = 5 * MINUTE
     anonymous_access_for: int = 15 * MINUTE
     config_rejected_for: int = 5 * MINUTE
+    targets_unseen_for: int = 5 * MINUTE
     down_for: int = 4 * MINUTE
     settle: int = MINUTE
     gap: int = 5 * MINUTE
@@ -188,6 +190,13 @@ max {_BY} (last_over_time(tokenmonitor_token_status{{<selector>}}[<gap>] offset 
 unless
 max {_BY} (max_over_time(tokenmonitor_token_verified_timestamp_seconds{{<selector>}}[<not_verified_for>])) > time() - <not_verified_for.seconds>"""
 
+# Every replica knows how many there are; of where the targets are shared, each shows its part alone.
+_OF_MONITOR = f"by ({', '.join(OF_MONITOR)})"
+_TARGETS = f"max {_OF_MONITOR} (tokenmonitor_targets{{<selector>}})"
+_UNSEEN = f"""{_TARGETS} > 0
+unless
+count {_OF_MONITOR} (max {_BY} (tokenmonitor_token_status{{<selector>}})) >= {_TARGETS}"""
+
 ALERTS: tuple[Alert, ...] = (
     Alert(
         AlertName.REFUSED,
@@ -271,6 +280,12 @@ ALERTS: tuple[Alert, ...] = (
             ),
         ),
         held="config_rejected_for",
+    ),
+    Alert(
+        AlertName.TARGETS_UNSEEN,
+        "Prometheus sees nothing of some targets, so their alerts cannot fire.",
+        (Variant(Severity.WARNING, _UNSEEN, words.SAYS_TARGETS_UNSEEN),),
+        held="targets_unseen_for",
     ),
     Alert(
         AlertName.DOWN,

@@ -31,11 +31,17 @@ _PLAIN_NAME = re.compile(r"[a-z0-9][a-z0-9.-]*")
 
 
 class Said(enum.StrEnum):
-    """What one replica says of the token. The values are those of the label `answer` of `server_replicas`."""
+    """What one replica says of the token. The values are those of the label `answer` of `server_replicas`, which has
+    `NOT_ASKED` as well.
+    """
 
     ACCEPTED = "accepted"
     REFUSED = "refused"
     UNKNOWN = "unknown"
+
+
+# Replicas that are ready and were not asked: there are more than are asked, or they were only just heard of.
+NOT_ASKED = "not_asked"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,9 @@ from monitor.core.report import TargetReport
 from monitor.core.sharding import Everything, Part, Spare, Standing, Undecided, owner
 from monitor.core.status import Status
 
+# What a replica may check, as `/status` and the metrics have it.
+SHARES = tuple(standing.__name__.lower() for standing in (Part, Everything, Spare, Undecided))
+
 
 @dataclass(frozen=True, slots=True)
 class Replica:
@@ -31,11 +34,22 @@ class Replica:
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """All replicas, as one of them sees them."""
+    """All replicas, as one of them sees them. slots: how many there are, those that nobody holds among them."""
 
     own: Replica
     others: tuple[Replica, ...]
     standing: Standing
+    slots: int = 0
+
+    @property
+    def free(self) -> int:
+        """Slots that nobody holds."""
+        return max(0, self.slots - len(self.others) - (self.own.slot is not None))
+
+    @property
+    def share(self) -> str:
+        """What this replica checks, in one word (`SHARES`)."""
+        return type(self.standing).__name__.lower()
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -68,7 +82,8 @@ def whole_json(whole: Whole) -> dict[str, object]:
     replicas = sorted((whole.own, *whole.others), key=lambda each: -1 if each.slot is None else each.slot)
     return {
         "replica": whole.own.identity,
-        "share": type(whole.standing).__name__.lower(),
+        "share": whole.share,
+        "slots": whole.slots,
         "replicas": [
             {
                 "slot": each.slot,

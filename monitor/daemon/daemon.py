@@ -25,6 +25,7 @@ from monitor.core.alert_conditions import UNREAD
 from monitor.core.model import Verdict
 from monitor.core.report import TargetReport
 from monitor.core.sharding import STILL_WATCHED, TakeOver
+from monitor.core.whole import Whole
 from monitor.daemon.certificates import Certificates
 from monitor.daemon.discovering import Discovering
 from monitor.daemon.inside_argocd import InsideArgoCD
@@ -110,7 +111,7 @@ class Daemon:
             runbooks=settings.alerts.runbooks,
             troubles=lambda: self._discovering.service.troubles,
             ask=self._ask_others,
-            whole=lambda: self._sharing.surroundings(len(self.fleet)) if self._sharing else None,
+            whole=self._surroundings,
             own=lambda: (self._sharing.speaker(len(self.fleet)), self.reports) if self._sharing else None,
         )
         self.server = platform.pages(sources, settings.http)
@@ -137,7 +138,7 @@ class Daemon:
     async def __aenter__(self) -> Daemon:
         """Starts. Raises `ServerError` when the HTTP address cannot be used."""
         _warn(self._settings)
-        self.metrics.attach(self.reports)
+        self.metrics.attach(self.reports, self._surroundings, lambda: len(self._settings.targets))
         self.metrics.reloaded(successful=True)
         await self.server.start()
         if self._sharing is not None:
@@ -205,6 +206,9 @@ class Daemon:
             return own
         target = next((target for target in self._settings.targets if target.name == name), None)
         return self._sharing.one(target, own) if target is not None else None
+
+    def _surroundings(self) -> Whole | None:
+        return self._sharing.surroundings(len(self.fleet)) if self._sharing is not None else None
 
     async def _ask_others(self) -> None:
         if self._sharing is not None:

@@ -126,7 +126,7 @@ class Sharing:
         standing = self._standing
         others = tuple(self._replicas.replicas())
         own = Replica(standing.own if isinstance(standing, Part) else None, self.identity, self._origin(), targets, "")
-        return Whole(own, others, standing)
+        return Whole(own, others, standing, self._settings.kubernetes.shards.slots)
 
     def _untold(self, target: TargetSettings) -> TargetReport:
         whole = self.surroundings(0)

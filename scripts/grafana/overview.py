@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.models import dashboard as model
 from monitor.core.alerts import OF_TARGET, Thresholds
+from monitor.core.replicas import NOT_ASKED, Said
 from monitor.core.status import FACTS, Kind
 from monitor.metrics import CANNOT_TELL
 
@@ -42,7 +43,9 @@ def overview() -> model.Dashboard:
             Section("Expiry", _expiry()),
             Section("Rotation", rotations.of_many()),
             Section("Servers without authentication", _anonymous()),
+            Section("Replicas of Argo CD, where each is asked", _replicas(), folded=True),
             Section("The monitor itself", _monitor()),
+            Section("Replicas of the monitor that share the targets", _shards(), folded=True),
             Section("Alerts that are sent to Alertmanager directly", _notifications(), folded=True),
             Section("How to read this", _reading(), folded=True),
         ),
@@ -185,6 +188,124 @@ def _anonymous() -> list[panels.AnyPanel]:
 ANONYMOUS = panels.named({1: ("yes", panels.ATTENTION), 0: ("no", panels.ACCEPTED)})
 
 
+def _replicas() -> list[panels.AnyPanel]:
+    return [
+        panels.rows(
+            "Replicas of Argo CD by answer",
+            "Of targets with `everyReplica`: how many replicas accept the token, refuse it, cannot be asked, or are not asked. "
+            "Some refuse: they disagree, and after two minutes the target is refused (`docs/replicas.md`). All 0: the monitor "
+            "does not know the replicas, and only the Service is asked; `token-monitor doctor` says what is missing.",
+            tuple(Query(q.each(q.of("server_replicas", MANY, f'answer="{answer}"'))) for answer in ANSWERS),
+            (
+                Column("target", "Target", link=FROM_CELL),
+                *(
+                    Column(letter, title, 140, steps=steps)
+                    for letter, (title, steps) in zip("ABCD", ANSWERS.values(), strict=True)
+                ),
+                *panels.WHERE,
+            ),
+            by="Refuse",
+            missing="No target with everyReplica is known.",
+            span=14,
+        ),
+        panels.lines(
+            "Replicas that refuse, by target",
+            "For how long replicas refuse a token. Where others accept it, restart those that are wrong.",
+            Query(f"{q.each(q.of('server_replicas', MANY, REFUSING))} > 0", "{{target}}"),
+            unit="none",
+            missing="No refusal is known.",
+            span=10,
+            height=9,
+        ),
+    ]
+
+
+REFUSING = f'answer="{Said.REFUSED}"'
+ANSWERS = {
+    Said.ACCEPTED: ("Accept", ((None, panels.PLAIN),)),
+    Said.REFUSED: ("Refuse", panels.none_or(panels.REFUSED)),
+    Said.UNKNOWN: ("Cannot be asked", panels.none_or(panels.UNKNOWN)),
+    NOT_ASKED: ("Not asked", ((None, panels.PLAIN),)),
+}
+
+
+def _shards() -> list[panels.AnyPanel]:
+    none = "No replicas that share the targets are known."
+    return [
+        panels.number(
+            "Unseen targets",
+            "Targets that are configured and that none of the replicas checks which are scraped. When it stays, "
+            "TokenMonitorTargetsUnseen fires.",
+            Query(
+                f"clamp_min(sum(max by (cluster, namespace) ({q.own('targets')})) - sum({q.own('shard_targets')}), 0)"
+            ),
+            steps=panels.none_or(panels.UNKNOWN),
+            missing=none,
+            span=4,
+            height=8,
+        ),
+        panels.lines(
+            "Targets by replica",
+            "How many targets each replica checks, and which slot it holds. Together they are all; a target is checked twice "
+            "at worst, for a moment.",
+            Query(
+                f"{q.own('shard_targets')} * on (cluster, namespace, job, instance) group_left (slot) {q.own('shard_slot_held')}",
+                "{{instance}}, slot {{slot}}",
+            ),
+            unit="none",
+            missing=none,
+            stacked=True,
+            span=8,
+        ),
+        panels.lines(
+            "Slots",
+            "How many slots are held, and how many nobody holds: those are spare, and no target belongs to them. None left: "
+            "further replicas check nothing.",
+            Query(f"sum({HELD})", "held"),
+            Query(f"min({FREE})", "held by nobody"),
+            unit="none",
+            missing=none,
+            span=6,
+        ),
+        panels.lines(
+            "Replicas that do not answer each other",
+            "Replicas that hold a slot and do not say what they see when the named one asks. After a minute another one checks "
+            "their targets as well; `/status` says why.",
+            Query(q.own("shard_silent_replicas"), "seen by {{instance}}"),
+            unit="none",
+            missing=none,
+            span=6,
+        ),
+        panels.timeline(
+            "What each replica checks",
+            "Its share; nothing, since every slot is held by another one; everything, since the Leases cannot be used (the log "
+            "says why); or it has just started.",
+            Query(_shares(), "{{instance}}"),
+            panels.named({code: (word, colour) for code, word, colour in SHARED.values()}),
+            missing=none,
+            height=5,
+        ),
+    ]
+
+
+HELD, FREE = q.own("shard_slots", 'holder="this"'), q.own("shard_slots", 'holder="nobody"')
+SHARED = {
+    "part": (1, "its share", panels.ACCEPTED),
+    "undecided": (2, "not decided yet", panels.PLAIN),
+    "spare": (3, "nothing", panels.ATTENTION),
+    "everything": (4, "everything", panels.ATTENTION),
+}
+
+
+def _shares() -> str:
+    """The number of what each replica checks."""
+    return "\nor\n".join(f"{code} * ({_share_is(share)} == 1)" for share, (code, _, _) in SHARED.items())
+
+
+def _share_is(share: str) -> str:
+    return q.own("shard_share", f'share="{share}"')
+
+
 def _monitor() -> list[panels.AnyPanel]:
     quantiles = ((0.5, "half"), (0.9, "9 of 10"), (0.99, "99 of 100"))
     return [
@@ -202,8 +323,8 @@ def _monitor() -> list[panels.AnyPanel]:
         ),
         panels.lines(
             "Checks",
-            "Checks a second, by replica. Every replica checks every target.",
-            Query(q.rate(q.own("check_duration_seconds", "_count")), "{{instance}}"),
+            "Checks a second, by replica. Every replica checks every target, unless they share them.",
+            Query(q.rate(q.own("check_duration_seconds", suffix="_count")), "{{instance}}"),
             unit="cps",
             span=6,
         ),

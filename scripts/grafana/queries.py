@@ -55,9 +55,9 @@ ROTATION_CODES: Mapping[str, int] = {
 }
 
 
-def own(metric: str, suffix: str = "") -> str:
+def own(metric: str, *matchers: str, suffix: str = "") -> str:
     """The selector of a metric about the monitor itself. suffix: `_bucket` or `_count` of a histogram."""
-    return f"{_name(metric)}{suffix}{{{OF_MONITOR}}}"
+    return f"{_name(metric)}{suffix}{{{','.join((OF_MONITOR, *matchers))}}}"
 
 
 def process(metric: str) -> str:
@@ -162,7 +162,7 @@ and on ({same})
 
 def quantile(share: float, histogram: str) -> str:
     """A quantile of a histogram of the monitor itself, over all replicas."""
-    return f"histogram_quantile({share}, sum by (le) ({rate(own(histogram, '_bucket'))}))"
+    return f"histogram_quantile({share}, sum by (le) ({rate(own(histogram, suffix='_bucket'))}))"
 
 
 def _state(state: str, target: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from grafana_foundation_sdk.models import dashboard as model
+from monitor.core.replicas import Said
 from monitor.metrics import CANNOT_TELL
 
 from scripts.grafana import panels, rotations
@@ -153,6 +154,17 @@ def _checks() -> list[panels.AnyPanel]:
             unit="cpm",
             colours=dict(zip((status.value for status in CANNOT_TELL), panels.SHADES, strict=True)),
             stacked=True,
+        ),
+        panels.lines(
+            "Replicas of Argo CD by answer",
+            "Where `everyReplica` is set: how many replicas accept the token, refuse it, cannot be asked, or are not asked.",
+            Query(q.each(q.of("server_replicas", ONE), "answer"), "{{answer}}"),
+            unit="none",
+            colours={Said.ACCEPTED: panels.ACCEPTED, Said.REFUSED: panels.REFUSED, Said.UNKNOWN: panels.UNKNOWN},
+            stacked=True,
+            missing="No replicas are known: everyReplica is not set.",
+            span=24,
+            height=6,
         ),
     ]
 

@@ -14,7 +14,10 @@ from monitor.core.journal import State
 from monitor.core.model import Mode, Verdict
 from monitor.core.replicas import ReplicasReport, Said, Voice
 from monitor.core.report import EFFECTS_THAT_FAIL, RotationReport, TargetReport
+from monitor.core.sharding import Doubt, Everything, Part, Spare, Undecided
 from monitor.core.status import Kind, Status
+from monitor.core.whole import Replica as Sharer
+from monitor.core.whole import Whole
 from monitor.metrics import METRICS, Metrics, Type, target_lines
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
@@ -40,6 +43,11 @@ PROMISED = {
     "config_last_reload_successful": set(),
     "discovery_errors": {"source"},
     "server_replicas": {"target", "answer"},
+    "shard_share": {"share"},
+    "shard_slot_held": {"slot"},
+    "shard_slots": {"holder"},
+    "shard_targets": set(),
+    "shard_silent_replicas": set(),
     "rotations_total": {"target"},
     "rotation_failures_total": {"target", "reason"},
     "rotation_consecutive_failures": {"target"},
@@ -219,9 +227,53 @@ def test_replicas_are_counted_by_their_answer_where_they_are_asked():
     said = (Said.ACCEPTED, Said.ACCEPTED, Said.REFUSED)
     voices = tuple(Voice(Replica(f"pod-{n}", f"10.0.0.{n}", 8080), one) for n, one in enumerate(said))
     found = of(replace(REPORT, replicas=ReplicasReport("argocd/argocd-server", voices, 3)))
-    assert found["server_replicas"] == {("accepted",): 2, ("refused",): 1, ("unknown",): 0}
+    assert found["server_replicas"] == {("accepted",): 2, ("refused",): 1, ("unknown",): 0, ("not_asked",): 0}
+    more = of(replace(REPORT, replicas=ReplicasReport("argocd/argocd-server", voices, 40)))
+    assert more["server_replicas"]["not_asked",] == 37
     assert "server_replicas" not in of(REPORT)
-    assert "server_replicas" not in of(replace(REPORT, replicas=ReplicasReport("argocd/argocd-server")))
+
+
+def test_where_they_are_to_be_asked_and_none_is_known_that_shows():
+    """Without a series it would look like a target of which nobody wants to know them."""
+    found = of(replace(REPORT, replicas=ReplicasReport("argocd/argocd-server", problem="not allowed to list")))
+    assert set(found["server_replicas"].values()) == {0}
+
+
+ME, OTHER = Sharer(2, "one", "http://10.0.0.1:8080", 7), Sharer(0, "other", "http://10.0.0.2:8080", 9)
+
+
+@pytest.mark.parametrize(
+    ("whole", "expected"),
+    [
+        (Whole(ME, (OTHER,), Part(2, (0, 2)), 4), ("part", "2", {"this": 1, "other": 1, "nobody": 2}, 7, 0)),
+        (
+            Whole(replace(ME, slot=None, targets=0), (OTHER, replace(OTHER, slot=1, silence="no answer")), Spare(), 2),
+            ("spare", None, {"this": 0, "other": 2, "nobody": 0}, 0, 1),
+        ),
+        (
+            Whole(replace(ME, slot=None, targets=16), (), Everything(Doubt.DENIED), 4),
+            ("everything", None, {"this": 0, "other": 0, "nobody": 4}, 16, 0),
+        ),
+        (
+            Whole(replace(ME, slot=None, targets=0), (), Undecided(), 4),
+            ("undecided", None, {"this": 0, "other": 0, "nobody": 4}, 0, 0),
+        ),
+    ],
+)
+def test_a_replica_that_shares_the_targets_says_what_it_has_and_whom_it_sees(metrics, whole, expected):
+    share, slot, slots, targets, silent = expected
+    metrics.attach(lambda: [REPORT], lambda: whole, lambda: 16)
+    found = samples(scraped(metrics))
+    assert [labels for labels, value in found["shard_share"].items() if value] == [(share,)]
+    assert found.get("shard_slot_held", {}) == ({} if slot is None else {(slot,): 1})
+    assert found["shard_slots"] == {(holder,): count for holder, count in slots.items()}
+    assert found["shard_targets"] == {(): targets}
+    assert found["shard_silent_replicas"] == {(): silent}
+    assert found["targets"] == {(): 16}, "of all, since each replica tells of its own part only"
+
+
+def test_without_shards_nothing_is_said_of_them(metrics):
+    assert not [name for name in samples(scraped(metrics)) if name.startswith("shard_")]
 
 
 def test_a_target_that_is_gone_leaves_no_series(metrics):

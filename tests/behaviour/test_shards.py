@@ -98,7 +98,11 @@ async def test_each_checks_its_part_and_any_of_them_shows_all(world: Outside, to
             assert all(name in page for name in NAMES)
             assert "Not all replicas of the monitor" not in page
             _, metrics = await each.get("/metrics")
-            assert f"tokenmonitor_targets {float(len(shares(each)))}" in metrics, "of its share only"
+            assert f"tokenmonitor_shard_targets {float(len(shares(each)))}" in metrics, "of its share only"
+            assert f"tokenmonitor_targets {float(len(NAMES))}" in metrics, (
+                "so that a replica that is not scraped is missed"
+            )
+            assert 'tokenmonitor_shard_share{share="part"} 1.0' in metrics
             for name in NAMES:
                 assert (await each.get(f"/healthz?target={name}"))[0] == 200
 

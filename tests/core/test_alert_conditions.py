@@ -33,10 +33,10 @@ from tests.core.samples import DAY, NOW
 HOUR = 60 * MINUTE
 
 
-def test_every_rule_but_that_of_the_monitors_own_absence_has_a_row() -> None:
+def test_every_rule_but_those_of_a_monitor_that_is_not_seen_has_a_row() -> None:
     rules = {(alert.name, variant.severity) for alert in ALERTS for variant in alert.variants}
     rows = {(row.name, row.severity) for row in CONDITIONS} | {CONFIG_REJECTED[1:]}
-    assert rules - rows == {(AlertName.DOWN, Severity.CRITICAL)}
+    assert rules - rows == {(AlertName.DOWN, Severity.CRITICAL), (AlertName.TARGETS_UNSEEN, Severity.WARNING)}
     assert not rows - rules
 
 

@@ -1,4 +1,4 @@
-"""Two replicas of a monitor, in which everything happens that a dashboard can show.
+"""Two replicas of a monitor, in which everything happens that a dashboard can show, though not all of it at once in life.
 
 Each replica renders its metrics with the product's own code. The story goes on with each scrape, not with the clock: so
 what Prometheus has seen is always the same. Replica `a` leads; `b` knows nothing of rotations.
@@ -14,10 +14,15 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from monitor.core.endpoint_slices import Replica as Behind
 from monitor.core.journal import State
 from monitor.core.model import DAY, Mode, Verdict
+from monitor.core.replicas import ReplicasReport, Said, Voice
 from monitor.core.report import EFFECTS_THAT_FAIL, RotationReport, TargetReport
+from monitor.core.sharding import Doubt, Everything, Part, Standing, Undecided
 from monitor.core.status import Kind, Status
+from monitor.core.whole import Replica as Sharer
+from monitor.core.whole import Whole
 from monitor.metrics import CANNOT_TELL, CONTENT_TYPE, Metrics
 from prometheus_client import CollectorRegistry
 
@@ -84,7 +89,12 @@ def fleet(replica: str, step: int) -> list[TargetReport]:
         report("new", step, Status.PENDING),
         report("open", step, anonymous_access=True),
         report(
-            "staging", step, mode=Mode.PASSWORD, other_keys=2, rotation=_rotated(step) if leads else RotationReport()
+            "staging",
+            step,
+            mode=Mode.PASSWORD,
+            other_keys=2,
+            rotation=_rotated(step) if leads else RotationReport(),
+            replicas=_behind(step),
         ),
         report("failing", step, mode=Mode.PASSWORD, rotation=_failing(step) if leads else RotationReport()),
         report("contested", step, mode=Mode.PASSWORD, rotation=_contested() if leads else RotationReport()),
@@ -121,6 +131,26 @@ def _failing(step: int) -> RotationReport:
     )
 
 
+def _behind(step: int) -> ReplicasReport:
+    """Of 40 replicas of argocd-server 32 are asked; after a while one refuses, and one cannot be asked."""
+    said = [Said.ACCEPTED] * 30 + ([Said.REFUSED, Said.UNKNOWN] if step > 3 else [Said.ACCEPTED] * 2)
+    voices = (Voice(Behind(f"argocd-server-{n}", f"10.0.0.{n}", 8080), one) for n, one in enumerate(said))
+    return ReplicasReport("argocd/argocd-server", tuple(voices), 40)
+
+
+def around(replica: str, step: int) -> Whole:
+    """Whom a replica sees of those that share the targets: `a` loses the Leases at last, `b` comes late."""
+    slots = {"a": 0, "b": 2}
+    late = replica == "b" and step < 2
+    standing: Standing = Undecided() if late else Part(slots[replica], (0, 2))
+    if replica == "a" and step == SCRAPES:
+        standing = Everything(Doubt.DENIED)
+    own = Sharer(None if late else slots[replica], replica, f"http://{replica}:8080", len(fleet(replica, step)))
+    others = [Sharer(slot, name, f"http://{name}:8080", 11) for name, slot in slots.items() if name != replica]
+    silent = step % 3 == 2
+    return Whole(own, tuple(replace(each, silence="no answer" if silent else "") for each in others), standing, 4)
+
+
 def _contested() -> RotationReport:
     return RotationReport(
         stood_down="app-proxy undid our write", rotations=1, rotated_at=time.time() - DAY, live_keys=1
@@ -138,7 +168,11 @@ class Replica:
 
     def __post_init__(self) -> None:
         self.metrics = Metrics(CollectorRegistry(), "1.2.3")
-        self.metrics.attach(lambda: fleet(self.name, self.step))
+        self.metrics.attach(
+            lambda: fleet(self.name, self.step),
+            lambda: around(self.name, self.step),
+            lambda: len(fleet(self.name, self.step)),
+        )
         self.metrics.expect_notifications(ALERTMANAGERS)
 
     def scraped(self) -> bytes:

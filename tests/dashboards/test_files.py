@@ -157,6 +157,7 @@ def test_every_name_of_a_target_leads_to_its_dashboard() -> None:
         "Tokens by expiry",
         "Rotations",
         "Anonymous access",
+        "Replicas of Argo CD by answer",
     }
 
 

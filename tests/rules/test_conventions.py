@@ -176,6 +176,7 @@ def test_the_severities_are_those_that_are_promised() -> None:
         "TokenMonitorStoodDown": ["warning"],
         "TokenMonitorAnonymousAccess": ["info"],
         "TokenMonitorConfigRejected": ["warning"],
+        "TokenMonitorTargetsUnseen": ["warning"],
         "TokenMonitorDown": ["critical"],
     }
     assert {alert.name: [variant.severity for variant in alert.variants] for alert in ALERTS} == promised

@@ -49,7 +49,10 @@ class Target:
 
 @dataclass(frozen=True)
 class Monitor:
-    """One replica. runs: when its processes live. unscraped: when Prometheus does not reach it."""
+    """One replica. runs: when its processes live. unscraped: when Prometheus does not reach it.
+
+    configured: how many targets there are in all, where others check a part of them; by default its own.
+    """
 
     targets: tuple[Target, ...]
     runs: tuple[Span, ...] = ((0, FOREVER),)
@@ -58,6 +61,7 @@ class Monitor:
     place: str = 'namespace="codefresh"'
     configuration: Timeline[bool] = ((0, True),)
     unusable: Timeline[int] = ((0, 0),)
+    configured: int | None = None
 
 
 def series(monitors: Sequence[Monitor], until: float) -> list[dict[str, str]]:
@@ -136,5 +140,7 @@ def _lines(monitor: Monitor, run: int, now: float, reports: Sequence[TargetRepor
     lines.append('tokenmonitor_build_info{version="1.2.3"} 1')
     lines.append(f"tokenmonitor_config_last_reload_successful{{}} {int(at(monitor.configuration, now))}")
     lines.append(f'tokenmonitor_discovery_errors{{source="files /etc/targets"}} {at(monitor.unusable, now)}')
+    targets = len(reports) if monitor.configured is None else monitor.configured
+    lines.append(f"tokenmonitor_targets{{}} {targets}")
     added = ",".join(filter(None, (f'instance="{monitor.name}-{run}"', 'job="token-monitor"', monitor.place)))
     return [line.replace("{", f"{{{added},", 1).replace(",}", "}") for line in lines]
