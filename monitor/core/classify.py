@@ -238,6 +238,7 @@ def classify(seen: Observation, expected: Expectation, now: float) -> Verdict:
         (found for rule in CHAIN if (found := rule(seen, expected, now)) is not None),
         Finding(Status.NOT_ARGOCD, "the answers are not those of Argo CD"),
     )
+    cause = finding.cause + (seen.disguise if finding.status is Status.MALFORMED else "")
     info = read_userinfo(seen.userinfo)
     account = without_capability(info.username) if info and info.logged_in else None
     account = account or seen.account_name or seen.claims.account or _project_role(seen)
@@ -245,7 +246,7 @@ def classify(seen: Observation, expected: Expectation, now: float) -> Verdict:
     key = page.key(seen.claims.key_id) if (page := read_account(seen.account)) else None
     return Verdict(
         status=finding.status,
-        cause=printable(finding.cause, MAX_CAUSE),
+        cause=printable(cause, MAX_CAUSE),
         remedy=finding.remedy or remedy(finding.status, expected, known),
         account=known,
         token_id=seen.claims.token_id,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from dataclasses import dataclass
 
 from monitor.core.claims import has_token_shape
@@ -16,6 +17,11 @@ from monitor.core.status import Status
 # An API key has 400 characters; a token of an identity provider can have tens of thousands (one word a group). What
 # is sent and refused is refused by Argo CD: the bound is where no server's header limit is any more.
 MAX_TOKEN = 64 * 1024
+# As UTF-8 gives it, and as its bytes and those of UTF-16 read where each byte is a character.
+_BYTE_ORDER_MARKS = ("\ufeff", "\u00ef\u00bb\u00bf", "\u00ff\u00fe", "\u00fe\u00ff")
+_NAMED = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=.*\..*\.")
+# Every token begins with `{"` in base64.
+_BEGINNING = b"eyJ"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +47,38 @@ def inspect(raw: Secret | None, problem: str = "", *, readable: bool = True) -> 
             Status.MALFORMED, f"the value has {len(value)} characters; a token has a few hundred, {MAX_TOKEN} at most"
         )
     if not value.isascii():
-        return Unsendable(Status.MALFORMED, "the value has characters outside ASCII, which no token has")
+        cause = "the value has characters outside ASCII, which no token has"
+        return Unsendable(Status.MALFORMED, cause + disguise(value))
     if " " in value or not value.isprintable():
-        return Unsendable(
-            Status.MALFORMED, "the value has spaces, line ends or control characters inside, which no token has"
-        )
+        cause = "the value has spaces, line ends or control characters inside, which no token has"
+        return Unsendable(Status.MALFORMED, cause + disguise(value))
     return Secret(value)
+
+
+def disguise(value: str) -> str:
+    """What is around the token, where it is one of the usual mistakes: `: it is in quotes`; "" for anything else."""
+    if value.startswith(_BYTE_ORDER_MARKS) or "\0" in value:
+        return ": it was saved with a byte order mark or in UTF-16"
+    if value[:7].lower() == "bearer ":
+        return ": it begins with the word Bearer"
+    if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'`":
+        return ": it is in quotes"
+    if value.startswith("{"):
+        return ": it is JSON, of which the token may be a part"
+    if _NAMED.match(value):
+        return ": it begins with a name and ="
+    if _is_encoded(value):
+        return ": it is a token in base64; in `data` of a Secret it is to be encoded once, in `stringData` not at all"
+    return ""
+
+
+def _is_encoded(value: str) -> bool:
+    """Whether the value is a whole token in base64, also over several lines."""
+    try:
+        inner = base64.b64decode("".join(value.split()), validate=True)
+    except ValueError:
+        return False
+    return inner.startswith(_BEGINNING) and inner.count(b".") == 2
 
 
 def control_of(token: Secret) -> Secret:

@@ -61,6 +61,7 @@ class SecretFacts:
     problem: str = ""
     keys: tuple[str, ...] = ()
     is_empty: bool = False
+    line_end: bool = False
     immutable: bool = False
     managers: tuple[Manager, ...] = ()
     owners: tuple[str, ...] = ()
@@ -114,6 +115,10 @@ def _present(facts: SecretFacts) -> Finding:
             return Finding(Level.OK, Area.SECRETS, facts.what, f"{cause}; the monitor writes it")
         fix = f"put the {facts.holds} there, or correct the key in the configuration"
         return Finding(Level.FAIL, Area.SECRETS, facts.what, cause, fix)
+    if facts.line_end and facts.holds is Holds.TOKEN:
+        cause = f"its key {facts.key} ends with a line end, with which a consumer's request is refused"
+        fix = "write the token without: `printf %s`, not `echo`"
+        return Finding(Level.WARN, Area.SECRETS, facts.what, cause, fix)
     return Finding(Level.OK, Area.SECRETS, facts.what, f"has the key {facts.key}")
 
 

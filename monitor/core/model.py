@@ -117,6 +117,7 @@ class Observation:
     control_userinfo, control_can_i: with a token that must be refused (broken signature).
     wide_open: `can-i` about a permission that nobody is ever given, asked with the control token.
     permissions: the `can-i` answers for the required permissions, in their order.
+    disguise: what is around the token instead of the token alone, in words that end a sentence; "" where nothing is seen.
     """
 
     claims: Claims = field(default_factory=Claims)
@@ -128,6 +129,7 @@ class Observation:
     control_can_i: Answer | None = None
     wide_open: Answer | None = None
     permissions: tuple[Answer, ...] = ()
+    disguise: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from monitor.core.answers import read_account, read_userinfo
 from monitor.core.claims import Claims, has_token_shape, read_claims
 from monitor.core.classify import classify, unsent
-from monitor.core.credential import Unsendable, control_of, inspect
+from monitor.core.credential import Unsendable, control_of, disguise, inspect
 from monitor.core.journal import is_of_others
 from monitor.core.model import Answer, Expectation, Mode, Observation, Verdict
 from monitor.core.questions import Question, Topic, next_question
@@ -56,6 +56,7 @@ class _Known:
     fingerprint: str
     claims: Claims
     shaped: bool
+    disguise: str
 
 
 class Checker:
@@ -93,7 +94,8 @@ class Checker:
         full = full or last is None or last.fingerprint != known.fingerprint or last.owes_proof
         permissions = () if full or last is None else last.permissions
         if full:
-            return await self._read(known, Observation(known.claims, known.shaped), credential, started, full, fresh)
+            seen = Observation(known.claims, known.shaped, disguise=known.disguise)
+            return await self._read(known, seen, credential, started, full, fresh)
         answer = await self._argocd.ask(USERINFO, known.token, fresh=fresh)
         kept = self._steady
         now = self._clock.now()
@@ -105,7 +107,9 @@ class Checker:
         ):
             verdict = kept[1].verdict.timed(now, self._clock.monotonic() - started)
             return Checked(verdict, known.fingerprint, credential.problem, permissions=permissions)
-        seen = Observation(known.claims, known.shaped, userinfo=answer, permissions=permissions)
+        seen = Observation(
+            known.claims, known.shaped, userinfo=answer, permissions=permissions, disguise=known.disguise
+        )
         return await self._read(known, seen, credential, started, full, fresh)
 
     async def _read(
@@ -161,7 +165,8 @@ def _known(credential: Credential) -> _Known | Unsendable:
     if isinstance(token, Unsendable) or credential.token is None:
         return token if isinstance(token, Unsendable) else Unsendable(Status.MISSING, "there is no token")
     value = token.reveal()
-    return _Known(credential.token, token, token.fingerprint(), read_claims(value), has_token_shape(value))
+    claims, shaped = read_claims(value), has_token_shape(value)
+    return _Known(credential.token, token, token.fingerprint(), claims, shaped, disguise(value))
 
 
 def _with_answer(seen: Observation, question: Question, answer: Answer) -> Observation:

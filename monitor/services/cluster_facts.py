@@ -6,6 +6,7 @@ Targets share Secrets and permissions, so each question is asked once however ma
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import Mapping
 from typing import Any
 
@@ -50,6 +51,7 @@ class ClusterFacts:
             rotated,
             keys=tuple(printable(str(found), MAX_WORD) for found in sorted(data)[:MAX_ITEMS]),
             is_empty=not data.get(key),
+            line_end=_ends_with_a_line_end(data.get(key)),
             immutable=answer.body.get("immutable") is True,
             managers=_managers(metadata, key),
             owners=_owners(metadata),
@@ -113,6 +115,13 @@ class ClusterFacts:
 def _path(namespace: str, group: str, resource: str, name: str) -> str:
     root = f"/apis/{group}/v1" if group else "/api/v1"
     return f"{root}/namespaces/{namespace}/{resource}/{name}"
+
+
+def _ends_with_a_line_end(encoded: object) -> bool:
+    try:
+        return base64.b64decode(str(encoded or ""), validate=True).endswith(b"\n")
+    except ValueError:
+        return False
 
 
 def _presence(answer: Answer | NoAnswer) -> tuple[Presence, str]:

@@ -359,7 +359,7 @@ class Fleet:
             if result.problem:
                 log.warning("credential source", target=target.name, problem=result.problem)
             else:
-                log.info("credential source readable again", target=target.name)
+                log.info("nothing is wrong with the credential source any more", target=target.name)
 
 
 def _place(target: Target) -> tuple[str, str]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from monitor.core.claims import has_token_shape
-from monitor.core.credential import MAX_TOKEN, Unsendable, control_of, inspect
+from monitor.core.credential import MAX_TOKEN, Unsendable, control_of, disguise, inspect
 from monitor.core.secret import Secret
 from monitor.core.status import Kind, Status
 
@@ -71,6 +71,39 @@ def test_what_no_header_can_carry_is_not_sent(value: str, status: Status, words:
     assert found.status is status
     assert words in found.cause
     assert TOKEN[:9] not in found.cause
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (f"\ufeff{TOKEN}", "byte order mark"),
+        (f"\ufeff{TOKEN}".encode().decode("latin-1"), "byte order mark"),
+        (TOKEN.encode("utf-16").decode("latin-1"), "UTF-16"),
+        (TOKEN.encode("utf-16-le").decode(), "UTF-16"),
+        (f"Bearer {TOKEN}", "the word Bearer"),
+        (f'"{TOKEN}"', "in quotes"),
+        (f"'{TOKEN}'", "in quotes"),
+        (f'{{"token":"{TOKEN}"}}', "JSON"),
+        (f"ARGOCD_AUTH_TOKEN={TOKEN}", "a name and ="),
+        (base64.b64encode(TOKEN.encode()).decode(), "in base64"),
+        (base64.encodebytes(TOKEN.encode()).decode(), "in base64"),
+    ],
+)
+def test_a_usual_mistake_around_a_token_is_named(value: str, words: str) -> None:
+    assert words in disguise(value.strip())
+    found = inspect(Secret(value))
+    assert isinstance(found, Secret) or words in found.cause
+
+
+@pytest.mark.parametrize("value", [TOKEN, "garbage", "", '"', "a.b.c", f"{TOKEN}=", base64.b64encode(b"eyJ").decode()])
+def test_where_no_mistake_is_seen_none_is_named(value: str) -> None:
+    assert disguise(value) == ""
+
+
+@given(st.text() | st.text(alphabet=BASE64 + '=. \n"{\0').map(lambda text: base64.b64encode(text.encode()).decode()))
+def test_any_text_is_in_some_disguise_or_in_none(value: str) -> None:
+    words = disguise(value)
+    assert words == "" or words.startswith(": it ")
 
 
 def test_no_secret_is_missing_with_the_words_of_its_source() -> None:

@@ -334,6 +334,8 @@ MADE = replace(SECRET, made=True, rotated=True)
         (replace(SECRET, presence=Presence.FORBIDDEN, problem="no"), Level.FAIL, "resourceNames [argocd-token]"),
         (replace(SECRET, presence=Presence.UNKNOWN, problem="away"), Level.UNKNOWN, "try again"),
         (replace(SECRET, keys=("other",)), Level.FAIL, "correct the key"),
+        (replace(SECRET, line_end=True), Level.WARN, "printf"),
+        (replace(SECRET, line_end=True, holds=Holds.PASSWORD), Level.OK, ""),
         (replace(SECRET, is_empty=True), Level.FAIL, "put the token there"),
         (replace(MADE, keys=(), is_empty=True), Level.OK, ""),
         (replace(SECRET, immutable=True), Level.OK, ""),

@@ -82,6 +82,8 @@ TABLE: list[tuple[str, Observation, Status, str]] = [
     ("signing key", refused("signature is invalid"), Status.SIGNING_KEY_CHANGED, "server.secretkey"),
     ("malformed", refused("token is malformed: x"), Status.MALFORMED, "not a token"),
     ("no shape", refused("no session information", Claims(), shaped=False), Status.MALFORMED, "three parts"),
+    ("malformed, in quotes", replace(refused("token is malformed: x"), disguise=": it is in quotes"), Status.MALFORMED, "can read: it is in quotes"),
+    ("signing key, in quotes", replace(refused("signature is invalid"), disguise=": it is in quotes"), Status.SIGNING_KEY_CHANGED, "another Argo CD"),
     ("foreign", refused("SSO is not configured"), Status.FOREIGN_ISSUER, "not by Argo CD"),
     ("project role revoked", refused("JWT token for role 'ci' issued at '1' does not exist in project 'default'", ROLE), Status.REVOKED, "project role"),
     ("unknown words", refused("the moon is full"), Status.REJECTED, "the moon is full"),

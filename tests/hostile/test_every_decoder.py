@@ -32,9 +32,11 @@ FUZZED = {
     "cli/status.py": ("hostile/test_any_text.py::test_what_another_monitor_says_of_itself",),
     "config/address.py": ("config/test_address.py::test_any_text_is_an_address_in_one_form_or_refused",),
     "config/yamltext.py": ("hostile/test_any_text.py::test_configurations_as_text", "hostile/test_any_text.py::test_values_of_codefresh"),
+    "services/cluster_facts.py": ("hostile/test_any_kubernetes.py::test_facts_for_doctor",),
     "core/answers.py": ("hostile/test_any_text.py::test_answers_and_causes",),
     "core/claims.py": ("hostile/test_any_text.py::test_claims",),
     "core/exchange.py": ("hostile/test_any_text.py::test_what_other_replicas_say_of_their_targets",),
+    "core/credential.py": ("core/test_credential.py::test_any_text_is_in_some_disguise_or_in_none",),
     "core/journal.py": ("hostile/test_any_text.py::test_journals",),
 }  # fmt: skip
 

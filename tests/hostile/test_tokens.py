@@ -96,7 +96,7 @@ async def test_04_a_token_nested_without_end_is_judged_by_the_server_and_breaks_
         assert server.requests
     tracemalloc.start()
     try:
-        assert read_claims(jwt(opening * 200_000)) == Claims()
+        assert read_claims(jwt(opening * 200_000)) == Claims(unreadable=True)
         assert tracemalloc.get_traced_memory()[1] < 20_000_000
     finally:
         tracemalloc.stop()

@@ -9,11 +9,17 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 
+from monitor.adapters.kubernetes.calls import is_absent
 from monitor.adapters.kubernetes.secret_data import SecretData, data_of
 from monitor.adapters.kubernetes.secret_watch import SecretWatch, Sight
 from monitor.cluster import Answer, KubernetesApi, NoAnswer
 from monitor.core.secret import Secret
 from monitor.ports import Credential
+
+
+def is_secret(answer: Answer) -> bool:
+    """Whether the API gave a Secret, and not a proxy something else."""
+    return answer.status == 200 and answer.body.get("kind") == "Secret"
 
 
 class SecretReader:
@@ -51,8 +57,8 @@ class SecretReader:
             return NoAnswer(problem, sent=False)
         path = f"/api/v1/namespaces/{namespace or self._connection.namespace}/secrets/{name}"
         answer = await self._connection.request("GET", path)
-        if self._watch is not None and isinstance(answer, Answer) and answer.status in (200, 404):
-            self._watch.noticed((namespace, name), answer.body if answer.status == 200 else None)
+        if self._watch is not None and isinstance(answer, Answer) and (is_secret(answer) or is_absent(answer)):
+            self._watch.noticed((namespace, name), answer.body if is_secret(answer) else None)
         return answer
 
 
@@ -88,15 +94,20 @@ class KubernetesSecretSource:
         self._unanswered = isinstance(answer, NoAnswer)
         if isinstance(answer, NoAnswer):
             return self._lost(answer.why)
-        if answer.status == 404:
+        if is_absent(answer):
             return self._missing()
         if answer.status in (401, 403):
             return self._lost(
                 f"Secret {self._place} may not be read ({answer.message}): give the monitor's service account the verb"
                 f" get on secrets, resourceNames [{self._name}]"
             )
-        if answer.status != 200:
+        if answer.status >= 500 or answer.status == 429:
             return self._lost(f"the Kubernetes API answered {answer.status} {answer.message}".rstrip())
+        if not is_secret(answer):  # the page of a proxy is no word about the Secret, whatever its status
+            return self._lost(
+                f"Secret {self._place}: the answer {answer.status} is not one of a Kubernetes API; check the address in the"
+                " kubeconfig and what is between"
+            )
         return self._value(data_of(answer.body, (self._key,)))
 
     def _of_watched(self, data: SecretData) -> Credential:
@@ -114,12 +125,23 @@ class KubernetesSecretSource:
             return self._nothing(f"Secret {self._place}, key {self._key} is not base64")
         if value is None:
             names = ", ".join(data.names) or "none"
-            return self._nothing(f"Secret {self._place} has no key {self._key} (there are: {names}): {self._make()}")
+            return self._nothing(
+                f"Secret {self._place} has no key {self._key} (there are: {names}): name the right one, or add it with"
+                f" `{self._command()} --dry-run=client -o yaml | kubectl apply --server-side -f -`"
+            )
         self._last, self._lost_at = value, None
-        return Credential(value)
+        text = value.reveal()
+        return Credential(value, self._line_end() if text.endswith("\n") and text.strip() else "")
+
+    def _line_end(self) -> str:
+        """`echo` writes one, and is the usual way into a Secret."""
+        return (
+            f"Secret {self._place}, key {self._key} ends with a line end. The monitor leaves it out; whoever sends it along"
+            " is refused: write the value without (`printf %s`, not `echo`)"
+        )
 
     def _missing(self) -> Credential:
-        return self._nothing(f"Secret {self._place} does not exist: {self._make()}")
+        return self._nothing(f"Secret {self._place} does not exist: make it with `{self._command()}`")
 
     def _nothing(self, problem: str) -> Credential:
         self._last, self._lost_at = None, None
@@ -133,9 +155,9 @@ class KubernetesSecretSource:
         since = datetime.fromtimestamp(int(self._lost_at), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         return Credential(self._last, f"the value is that of before {since}: {problem}", readable=False)
 
-    def _make(self) -> str:
+    def _command(self) -> str:
         namespace = f" -n {self._namespace}" if self._namespace else ""
-        return f"make it with `kubectl create secret generic {self._name}{namespace} --from-file={self._key}=FILE`"
+        return f"kubectl create secret generic {self._name}{namespace} --from-file={self._key}=FILE"
 
     @property
     def _place(self) -> str:

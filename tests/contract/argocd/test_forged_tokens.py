@@ -119,3 +119,10 @@ async def test_more_than_the_token_is_malformed(lab: Lab, settings: Settings, di
     _, token = await lab.mint()
     value = disguise.format(token, token)
     assert (await judged(lab, value)).status is Status.MALFORMED
+
+
+async def test_a_token_that_was_encoded_twice_is_told_as_that(lab: Lab) -> None:
+    _, token = await lab.mint()
+    verdict = await judged(lab, base64.b64encode(token.encode()).decode())
+    assert verdict.status is Status.MALFORMED
+    assert "in base64" in verdict.cause
