@@ -142,8 +142,11 @@ def _targets(url: str, raw: bytes) -> list[Told]:
 
 
 def _problems(raw: bytes) -> Iterator[str]:
-    """What discovery found and cannot use, and which replicas did not tell, in words; nothing where it does not say."""
+    """What of the configuration and of what discovery found cannot be used, and which replicas did not tell; in words."""
     told = json.loads(raw)
+    refused = told.get("configuration_problems")
+    for problem in refused if isinstance(refused, list) else ():
+        yield f"The configuration cannot be used as it is now; what was in force before goes on. {_sentence(problem)}"
     shards = told.get("shards")
     missing = shards.get("missing") if isinstance(shards, dict) else None
     yield from (_sentence(words) for words in missing or () if isinstance(missing, list))

@@ -94,7 +94,7 @@ _SAYS_CONFIG_REJECTED = (
     "The monitor could not use its changed configuration, a certificate file, or a target that it found elsewhere. New"
     " targets are not tested, changed ones as they were before, and after a restart the monitor may not start at all."
     " `token-monitor config validate FILE` names every error of the file, `token-monitor doctor` those of certificates and of"
-    " targets that are found elsewhere; the monitor's log has them too."
+    " targets that are found elsewhere; the monitor's log and its page have them too."
 )
 
 # A token that was not checked for minutes is one that cannot be read.

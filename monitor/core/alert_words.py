@@ -164,7 +164,7 @@ SAYS_CONFIG_REJECTED = (
     " a certificate file, or a target that it found elsewhere. New targets are not tested, changed ones as they were"
     " before, and after a restart the monitor may not start at all."
     " `token-monitor config validate FILE` names every error of the file, `token-monitor doctor` those of certificates and"
-    " of targets that are found elsewhere; the monitor's log has them too."
+    " of targets that are found elsewhere; the monitor's log and its page have them too."
 )
 
 SAYS_TARGETS_UNSEEN = (

@@ -17,23 +17,26 @@ from monitor.daemon.assembly import trust_of
 
 log = structlog.get_logger(__name__)
 
+FIX = "correct the file; those before go on until then"
+
 
 class Certificates:
     """What the files of the targets hold, as TLS contexts."""
 
     def __init__(self, contexts: TlsContexts) -> None:
         self._contexts = contexts
-        self._unusable: set[Trust] = set()
+        self._unusable: dict[Trust, str] = {}
 
     @property
-    def usable(self) -> bool:
-        """Whether all that changed could be taken over."""
-        return not self._unusable
+    def problems(self) -> list[str]:
+        """What changed and could not be taken over, and what to do."""
+        return [f"{problem}; {FIX}" for problem in self._unusable.values()]
 
     def set_targets(self, targets: Iterable[TargetSettings]) -> None:
         """Forgets what no target uses any more."""
         if self._unusable:
-            self._unusable &= set(map(trust_of, targets))
+            used = set(map(trust_of, targets))
+            self._unusable = {trust: problem for trust, problem in self._unusable.items() if trust in used}
 
     def take_over(self, targets: Iterable[TargetSettings], changed: Set[Path]) -> Set[str]:
         """Reads again what changed. Returns the names of the targets for which something did."""
@@ -49,13 +52,13 @@ class Certificates:
     def _refresh(self, trust: Trust, names: list[str]) -> None:
         problem = self._contexts.refresh(trust)
         if problem is None:
-            self._unusable.discard(trust)
+            self._unusable.pop(trust, None)
             return
-        self._unusable.add(trust)
+        self._unusable[trust] = problem
         log.error(
             NEW_CERTIFICATES,
             problem=problem,
-            fix="correct the file; those before go on until then",
+            fix=FIX,
             targets=len(names),
             example=names[0],
         )

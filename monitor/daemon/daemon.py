@@ -110,19 +110,20 @@ class Daemon:
             version=__version__,
             runbooks=settings.alerts.runbooks,
             troubles=lambda: self._discovering.service.troubles,
+            refused=self._configuration_problems,
             ask=self._ask_others,
             whole=self._surroundings,
             own=lambda: (self._sharing.speaker(len(self.fleet)), self.reports) if self._sharing else None,
         )
         self.server = platform.pages(sources, settings.http)
-        self._served_ok = True
+        self._not_served = ""
         self._telling = Telling(
             settings,
             self._reports_to_tell,
             self._clock,
             self.metrics,
             self._alive,
-            lambda: self._configuration_ok() and not self._discovering.service.troubles,
+            lambda: not self._configuration_problems() and not self._discovering.service.troubles,
             self._elsewhere,
         )
         self._started = False
@@ -322,20 +323,21 @@ class Daemon:
             if any(Path(path) in changed for path in files_of(target)):
                 self.fleet.changed(target.name)
                 self._wake_rotation(target.name)
-        self.metrics.reloaded(successful=self._configuration_ok())
+        self.metrics.reloaded(successful=not self._configuration_problems())
 
-    def _configuration_ok(self) -> bool:
-        """Whether the monitor would start with what it is configured with by now."""
-        return self._reloading.successful and self._served_ok and self._certificates.usable
+    def _configuration_problems(self) -> Sequence[str]:
+        """What would keep the monitor from starting with what it is configured with by now; each with what to do."""
+        served = (self._not_served,) if self._not_served else ()
+        return (*self._reloading.problems, *served, *self._certificates.problems)
 
     def _reload_tls(self) -> None:
         try:
             self.server.reload_tls()
         except TlsFilesError as error:
             log.error("the new certificate cannot be used; the old one goes on", problem=str(error))
-            self._served_ok = False
+            self._not_served = str(error)
         else:
-            self._served_ok = True
+            self._not_served = ""
 
     def _reload(self, settings: Settings) -> None:
         kept = {name: getattr(self._settings, name) for name in AT_START}

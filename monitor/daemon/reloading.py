@@ -26,15 +26,17 @@ RETRY = 30.0
 
 
 class Reloading:
-    """One configuration file. path: None for a monitor without one (the demo). own_namespace: as `load_file` has it."""
+    """One configuration file. problems: what keeps it from being used as it is by now, and what to do; empty for nothing.
+
+    path: None for a monitor without one (the demo). own_namespace: as `load_file` has it.
+    """
 
     def __init__(self, path: Path | None, clock: Clock, own_namespace: OwnNamespace) -> None:
         self.path = path
-        self.successful = True
+        self.problems: tuple[str, ...] = ()
         self._clock = clock
         self._own_namespace = own_namespace
         self._retry_at: float | None = None
-        self._told = ""
 
     async def read(self, changed: Set[Path]) -> Settings | None:
         """The new configuration; None where there is none, or none that can be used."""
@@ -54,11 +56,10 @@ class Reloading:
             self._retry_at = self._clock.monotonic() + RETRY
             self._refused(error)
             return None
-        self.successful, self._told = True, ""
+        self.problems = ()
         return settings
 
     def _refused(self, error: ConfigurationError) -> None:
-        self.successful = False
-        if str(error) != self._told:
-            self._told = str(error)
-            log.error("new configuration refused; the old one goes on", problems=self._told)
+        before, self.problems = self.problems, tuple(map(str, error.problems)) or (str(error),)
+        if self.problems != before:
+            log.error("new configuration refused; the old one goes on", problems=str(error))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -112,9 +113,9 @@ def names(running: Service) -> list[str]:
 
 async def read_anew(running: Service) -> None:
     """The file was read again, successfully or not."""
-    settings, ok = running.daemon._settings, running.daemon._reloading.successful
+    settings, refused = running.daemon._settings, bool(running.daemon._reloading.problems)
     await until(
-        lambda: running.daemon._settings is not settings or running.daemon._reloading.successful is not ok,
+        lambda: running.daemon._settings is not settings or bool(running.daemon._reloading.problems) is not refused,
         fairly(NOTICED),
     )
 
@@ -321,7 +322,7 @@ async def test_an_authority_that_becomes_junk_is_told_once_for_all_its_targets_a
         former = running.daemon._shared.contexts.get(trust)
         with structlog.testing.capture_logs() as logs:
             write(authority, b"<html>404</html>")
-            await until(lambda: not running.daemon._configuration_ok(), fairly(NOTICED))
+            await until(running.daemon._configuration_problems, fairly(NOTICED))
         (line,) = [line for line in logs if line["log_level"] == "error"]
         assert "after a restart the monitor would not start" in line["event"]
         assert line["problem"] == f'"{authority}" holds no readable PEM certificates'
@@ -329,9 +330,15 @@ async def test_an_authority_that_becomes_junk_is_told_once_for_all_its_targets_a
         assert line["targets"] == 3
         assert running.daemon._shared.contexts.get(trust) is former
         assert await running.metric(RELOADED) == 0.0, "somebody has to know before the next start"
+        _, told = await running.get("/status")
+        (problem,) = json.loads(told)["configuration_problems"]
+        assert str(authority) in problem
+        _, page = await running.get("/", Accept="text/html")
+        assert "after a restart the monitor would not start" in page
+        assert str(authority) in page
 
         write(authority, trustme.CA().cert_pem.bytes())
-        await until(running.daemon._configuration_ok, fairly(NOTICED))
+        await until(lambda: not running.daemon._configuration_problems(), fairly(NOTICED))
         assert await running.metric(RELOADED) == 1.0
         assert running.daemon._shared.contexts.get(trust) is not former
 

@@ -215,7 +215,7 @@ def test_an_alertmanager_that_answers_with_brackets_only_is_not_understood() -> 
     assert receipt(Reply(400, b"[" * 20_000, "application/json")) == Unacceptable("")
 
 
-STATUS = {"version": "1", "targets": [status_json(report(), NOW) | {"rotation": {"state": "idle", "rotated_at": "2026-11-18T11:07:40Z", "consumers_with_old_key": ["a"], "stood_down": "", "problem": "", "waiting_for": "", "left_alone": "x", "left_alone_command": "y"}}], "discovery_problems_total": 3, "discovery_problems": [{"origin": "ConfigMap a/b", "target": None, "problem": "x", "former_version_goes_on": True}]}  # fmt: skip
+STATUS = {"version": "1", "targets": [status_json(report(), NOW) | {"rotation": {"state": "idle", "rotated_at": "2026-11-18T11:07:40Z", "consumers_with_old_key": ["a"], "stood_down": "", "problem": "", "waiting_for": "", "left_alone": "x", "left_alone_command": "y"}}], "configuration_problems": ["targets[0]: x; y"], "discovery_problems_total": 3, "discovery_problems": [{"origin": "ConfigMap a/b", "target": None, "problem": "x", "former_version_goes_on": True}]}  # fmt: skip
 
 
 @given(bent(STATUS).map(as_json) | bent_bytes(as_json(STATUS)))

@@ -173,8 +173,8 @@ def test_a_refused_configuration_names_the_command_that_names_every_error(tmp_pa
         "The monitor in namespace codefresh could not use its changed configuration, a certificate file, or a target that"
         " it found elsewhere. New targets are not tested, changed ones as they were before, and after a restart the"
         " monitor may not start at all. `token-monitor config validate FILE` names every error of the file,"
-        " `token-monitor doctor` those of certificates and of targets that are found elsewhere; the monitor's log has them"
-        " too."
+        " `token-monitor doctor` those of certificates and of targets that are found elsewhere; the monitor's log and its"
+        " page have them too."
     )
     rejected = Fires(AlertName.CONFIG_REJECTED, Severity.WARNING, 10 * MINUTE, target=None)
     assert_says(tmp_path, [Monitor((Target(),), configuration=((0, False),))], [(rejected, words)])

@@ -31,6 +31,7 @@ NO_TARGETS = (
 )
 NAMES_HINTED = 20
 TROUBLES_LISTED = 200
+MAX_PROBLEM = 500
 _WEIGHT = re.compile(r"[01](\.[0-9]{0,3})?")
 # /status of 10,000 targets takes 0.3 s in its thread: let the event loop have the interpreter's lock now and then.
 SLICE = 100
@@ -107,11 +108,12 @@ def status(
     pause: Callable[[float], None],
     troubles: Sequence[Trouble] | None = None,
     whole: Whole | None = None,
+    refused: Sequence[str] = (),
 ) -> Page:
     """`/status`. Made for a thread: `pause` is called between slices, so that others get their turn.
 
     troubles: found targets that are not used as they stand; None where that was not asked for. whole: who checks how much;
-    None where nothing is shared.
+    None where nothing is shared. refused: what of the configuration cannot be used as it is now.
     """
     parts = [f'{{"version": {json.dumps(version)}, "time": {json.dumps(rfc3339(now))}, "targets": ['.encode()]
     for start in range(0, len(reports), SLICE):
@@ -123,6 +125,8 @@ def status(
     if troubles is not None:
         told = ",\n".join(json.dumps(trouble_json(trouble)) for trouble in troubles[:TROUBLES_LISTED])
         parts.append(f',\n"discovery_problems_total": {len(troubles)}, "discovery_problems": [{told}]'.encode())
+        listed = json.dumps([printable(problem, MAX_PROBLEM) for problem in refused[:TROUBLES_LISTED]])
+        parts.append(f',\n"configuration_problems": {listed}'.encode())
     if whole is not None:
         parts.append(f',\n"shards": {json.dumps(whole_json(whole))}'.encode())
     parts.append(b"}\n")
@@ -135,9 +139,10 @@ def status_in_thread(
     version: str,
     troubles: Sequence[Trouble] | None = None,
     whole: Whole | None = None,
+    refused: Sequence[str] = (),
 ) -> Page:
     """`status` for use in a thread of its own."""
-    return status(reports, now, version, time.sleep, troubles, whole)
+    return status(reports, now, version, time.sleep, troubles, whole, refused)
 
 
 def shard(reports: Sequence[TargetReport], speaker: Speaker, pause: Callable[[float], None]) -> Page:

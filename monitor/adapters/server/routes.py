@@ -40,7 +40,7 @@ class Sources:
     report: one target, None when there is none of that name. metrics: the text of a scrape.
     alive: why the dispatcher does not work, None while it does. ready: whether the first targets are being checked.
     runbooks: the address below which the runbooks are, for links to them; "": none, so their files are named.
-    troubles: found targets that are not used as they stand.
+    troubles: found targets that are not used as they stand. refused: what of the configuration cannot be used as it is now.
     ask: called before a page of all targets, so that other replicas can be asked. whole: who checks how much, None where
     nothing is shared. own: the answer to another replica, None where nothing is shared.
     """
@@ -54,6 +54,7 @@ class Sources:
     version: str
     runbooks: str = ""
     troubles: Callable[[], Sequence[Trouble]] = tuple
+    refused: Callable[[], Sequence[str]] = tuple
     ask: Callable[[], Awaitable[None]] = _nobody
     whole: Callable[[], Whole | None] = lambda: None
     own: Callable[[], tuple[Speaker, Callable[[], Iterable[TargetReport]]] | None] = lambda: None
@@ -155,6 +156,7 @@ class Routes:
             runbooks=self._sources.runbooks,
             rows=self._limits.rows,
             troubles=self._sources.troubles(),
+            refused=self._sources.refused(),
             missing=whole.missing if whole is not None else (),
         )
         compressed = pages.takes_gzip(asked.encodings)
@@ -194,9 +196,10 @@ class Routes:
             return chosen
         troubles = None if asked.targets else self._sources.troubles()
         whole = None if asked.targets else self._sources.whole()
+        refused = self._sources.refused()
         async with self._renderings:
             return await asyncio.to_thread(
-                pages.status_in_thread, chosen, self._sources.now(), self._sources.version, troubles, whole
+                pages.status_in_thread, chosen, self._sources.now(), self._sources.version, troubles, whole, refused
             )
 
     async def _shard(self, asked: Asked) -> Page:

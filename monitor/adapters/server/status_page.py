@@ -56,7 +56,7 @@ class Surroundings:
 
     ill: why the monitor itself does not work, None while it does. runbooks: the address below which the runbooks are;
     "" or the placeholder of the configuration: their files are named instead. rows: targets on one page at most.
-    troubles: found targets that are not used as they stand. missing: what other replicas should have told and did not.
+    troubles: found targets that are not used as they stand. refused: what of the configuration cannot be used. missing: what other replicas should have told and did not.
     """
 
     now: float
@@ -65,6 +65,7 @@ class Surroundings:
     runbooks: str = ""
     rows: int = 500
     troubles: Sequence[Trouble] = ()
+    refused: Sequence[str] = ()
     missing: Sequence[str] = ()
 
 
@@ -156,6 +157,8 @@ class StatusPage:
             "ill": around.ill,
             "troubles": tuple(printable(str(trouble), MAX_TROUBLE) for trouble in around.troubles[:TROUBLES_SHOWN]),
             "troubles_total": len(around.troubles),
+            "refused": tuple(printable(words, MAX_TROUBLE) for words in around.refused[:TROUBLES_SHOWN]),
+            "refused_total": len(around.refused),
             "missing": tuple(printable(words, MAX_TROUBLE) for words in around.missing[:TROUBLES_SHOWN]),
             "version": around.version,
             "runbooks": "" if around.runbooks == NOWHERE else around.runbooks.rstrip("/"),
