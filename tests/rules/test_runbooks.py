@@ -144,6 +144,21 @@ def test_every_command_is_one_that_there_is_with_its_options(alert: Alert) -> No
         assert {word.partition("=")[0] for word in rest if word.startswith("--")} <= known, words
 
 
+@every_alert
+def test_who_has_only_kubectl_can_type_it(alert: Alert) -> None:
+    """In a block everything of ours runs in the monitor's pod, but where that one is dead."""
+    blocks = "".join(re.findall(r"```sh\n(.*?)```", text(alert.name), flags=re.DOTALL)).replace("\\\n", " ")
+    alone = [line for line in blocks.splitlines() if re.search(r"(^|[|;] *|  )token-monitor [a-z]", line)]
+    alone = [line for line in alone if "-- token-monitor" not in line and "from-codefresh" not in line]
+    assert alone == [] or alert.name is AlertName.DOWN
+
+
+@every_alert
+def test_a_port_that_is_named_is_one_of_the_chart(alert: Alert) -> None:
+    named = re.findall(r"port `(\w[\w-]*)`", text(alert.name))
+    assert set(named) <= {"http"}
+
+
 def test_the_commands_are_found() -> None:
     assert [words[0] for words in commands(AlertName.ROTATION_FAILING)][:4] == ["status", "rotate", "doctor", "doctor"]
     assert ["config", "validate"] in commands(AlertName.CONFIG_REJECTED)
