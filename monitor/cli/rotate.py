@@ -21,10 +21,12 @@ from monitor.cli.options import DURATION
 from monitor.cli.run import load
 from monitor.config.durations import written
 from monitor.config.settings import Settings, TargetSettings
-from monitor.core.journal import State
+from monitor.core.journal import Journal, State
 from monitor.core.plan import Planned
 from monitor.core.report import RotationReport, rfc3339
+from monitor.core.rotation.endings import delete_command
 from monitor.core.status import Kind
+from monitor.core.text import printable
 from monitor.daemon.shared import Shared
 from monitor.services.rotator import Rotator
 
@@ -33,6 +35,7 @@ PUBLISHED = (State.PUBLISHED, State.ADOPTED, State.GRACE, State.RETIRED)
 # How often the state is looked at while the rotator works.
 LOOK = 0.05
 SHORTEST_PAUSE = 0.05
+MAX_ID = 100
 DONE, REFUSED, ERROR = 0, 2, 3
 
 
@@ -152,8 +155,7 @@ async def _carry_out(rotator: Rotator, account: Account, *, wait: float, as_text
         report = rotator.report()
         if report.state in PUBLISHED or report.rotations > before.rotations:
             key = f"The new key {report.key_id} " if report.key_id else "The new key "
-            after = "The old one is deleted when nobody uses it any more: by the running monitor, or by the next call."
-            _end(account, "published", f"{key}is published and proven. {after}", DONE)
+            _end(account, "published", f"{key}is published and proven.{_old_one(rotator.journal)}", DONE)
             return
         why = report.waiting_for or report.problem
         if report.state is State.IDLE and (report.failing > before.failing or report.stood_down):
@@ -198,6 +200,16 @@ def _show_plan(plan: Sequence[Planned]) -> None:
     for step in plan:
         click.echo(f"  {'+' + written(round(step.at - began)):<9} {rfc3339(step.at)}  {step.state:<10} {step.words}")
     click.echo("")
+
+
+def _old_one(journal: Journal | None) -> str:
+    """What becomes of the key before: ours is deleted, another one is nobody's but its maker's, and there may be none."""
+    if journal is None or journal.old_id is None:
+        return ""
+    if journal.old_id in journal.owned:
+        return " The old one is deleted when nobody uses it any more: by the running monitor, or by the next call."
+    command = delete_command(journal.old_account, journal.old_id)
+    return f" The one before, {printable(journal.old_id, MAX_ID)}, is not the monitor's and lives on; delete it with {command}."
 
 
 def _under_way(report: RotationReport, where: str) -> str:

@@ -254,7 +254,7 @@ class Rotator:
         self, journal: Journal, sight: Sight | None, listed: tuple[Key, ...] | None, *, demanded: bool
     ) -> _Gathered:
         stored = _trimmed(await self._store.read())
-        password = await self._read_password()
+        password, no_password = await self._read_password()
         status = await self._status(journal, stored, sight)
         claims = read_claims(stored.token.reveal() if stored.token else "")
         account, unrenewable = owner(self.policy, claims, works=status is not None and status.accepted is True)
@@ -277,18 +277,24 @@ class Rotator:
             keys=listed,
             writer=stored.writer,
             password=password.fingerprint() if password else None,
+            no_password=no_password,
             other_logins=await self._access.other_logins() if may_log_in else (),
             demanded=demanded,
             leap=self._leap(),
         )
         return _Gathered(situation, stored, password)
 
-    async def _read_password(self) -> Secret | None:
-        """The present password; one that is only remembered is not tried: each wrong one counts."""
-        found = await self._password.read(ask=True) if self._password is not None else None
-        if found is None or not found.readable or found.token is None:
-            return None
-        return Secret(found.token.reveal().strip("\r\n")) or None
+    async def _read_password(self) -> tuple[Secret | None, str]:
+        """The present password, or why there is none. One that is only remembered is not tried: each wrong one counts."""
+        if self._password is None:
+            return None, ""
+        found = await self._password.read(ask=True)
+        if not found.readable or found.token is None:
+            return None, printable(found.problem, MAX_PROBLEM)
+        password = found.token.reveal().strip("\r\n")
+        return (
+            (Secret(password), "") if password else (None, f"{self._password.where} is empty: put the password there")
+        )
 
     async def _status(self, journal: Journal, stored: Stored, sight: Sight | None) -> Status | None:
         """The verdict on the very token in the Secret; None where it is not known."""

@@ -146,12 +146,17 @@ def test_a_missing_account_is_asked_for() -> None:
 def test_without_password_and_live_key_it_waits_for_a_person() -> None:
     assert "put a new token there" in wait(situation(status=Status.REVOKED, policy=BY_RENEWAL, password=None)).why
     assert "no password" in wait(situation(status=Status.REVOKED, password=None)).why
+    lacking = situation(status=Status.REVOKED, password=None, no_password="Secret a/pw does not exist: make it")
+    assert wait(lacking).why.endswith("log in with: Secret a/pw does not exist: make it")
 
 
 def test_a_refused_password_waits_for_its_hour_or_for_another_one() -> None:
     logins = refuse(charge(LoginBudget(), NOW - 1800), PASSWORD, NOW - 1800)
     refused = situation(at_rest(logins=logins), Status.REVOKED)
-    assert wait(refused) == Wait(NOW + 1800, "a login must wait, so that Argo CD locks nobody out")
+    assert wait(refused).until == NOW + 1800
+    assert wait(refused).why.endswith(
+        "the password was refused, and is tried again when it changes, or an hour after: correct it"
+    )
     assert isinstance(effect(replace(refused, password="another")), Mint)
 
 

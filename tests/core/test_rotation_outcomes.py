@@ -293,7 +293,9 @@ def test_a_live_key_touches_no_budget() -> None:
 
 def test_what_is_told_ends_with_what_to_do() -> None:
     refused = learned(under_way(State.INTENT), mint(Access.LOGIN), Refused("Invalid username or password", login=True))
-    assert refused.error.endswith("check the password; it is tried again when it changes, or in an hour")
+    assert refused.error.endswith(
+        "check user name and password; they are tried again when the password changes, or in an hour"
+    )
     disabled = learned(under_way(State.INTENT), mint(Access.LOGIN), Refused("Account ci is disabled", login=True))
     assert "accounts.NAME.enabled" in disabled.error
     assert "password" not in disabled.error

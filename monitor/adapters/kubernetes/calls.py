@@ -52,6 +52,8 @@ def is_absent(answer: Answer) -> bool:
 def denied(answer: Answer, verb: str, resource: str, names: Sequence[str], hidden: Sequence[str] = ()) -> str:
     """A 401 or 403 in words, with the fix. resource: plural, as in RBAC; names: for resourceNames, none if it has none."""
     words = said(answer, hidden)
+    if is_of_a_namespace_that_ends(answer):
+        return f"the namespace is being deleted ({words}): make it again when it is gone, or name another one"
     if answer.status == 401:
         return f"the Kubernetes API does not know the monitor ({words}): renew its service account token or kubeconfig"
     if words not in ("", HIDDEN) and "cannot" not in words:
@@ -59,6 +61,13 @@ def denied(answer: Answer, verb: str, resource: str, names: Sequence[str], hidde
         return f"the Kubernetes API refuses it ({words}): allow it in the policy or quota that this names"
     only = f", resourceNames [{', '.join(names)}]" if names else ""
     return f"not permitted ({words}): give the monitor's service account the verb {verb} on {resource}{only}"
+
+
+def is_of_a_namespace_that_ends(answer: Answer) -> bool:
+    """Whether nothing can be made because the namespace is being deleted (a 403 as well, and no matter of permissions)."""
+    causes = mapping(answer.body.get("details")).get("causes")
+    found = causes if isinstance(causes, list) else []
+    return any(mapping(cause).get("reason") == "NamespaceTerminating" for cause in found)
 
 
 def odd(answer: Answer, hidden: Sequence[str] = ()) -> str:

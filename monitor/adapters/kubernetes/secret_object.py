@@ -13,7 +13,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from monitor.adapters.kubernetes.calls import AS_OURSELVES, denied, is_absent, is_refusal, mapping, namespace_of, odd
+from monitor.adapters.kubernetes.calls import (
+    AS_OURSELVES,
+    denied,
+    is_absent,
+    is_of_a_namespace_that_ends,
+    is_refusal,
+    mapping,
+    namespace_of,
+    odd,
+)
 from monitor.cluster import MERGE_PATCH, Answer, KubernetesApi, NoAnswer
 from monitor.core.effects import Conflict, Refused, Unknown
 from monitor.core.writers import OURS
@@ -117,7 +126,10 @@ class SecretObject:
             return Unknown(f"{self.place}: {odd(answer, hidden)}")
         if answer.status in (401, 403):
             verb, names = ("create", []) if creating else ("patch", [self.name])
-            by_hand = f", or make it: kubectl create secret generic {self.name}{self.in_namespace}" if creating else ""
+            can_be_made = creating and not is_of_a_namespace_that_ends(answer)
+            by_hand = (
+                f", or make it: kubectl create secret generic {self.name}{self.in_namespace}" if can_be_made else ""
+            )
             return Refused(f"{self.place}: {denied(answer, verb, 'secrets', names, hidden)}{by_hand}")
         if answer.status == 404:
             return Refused(f"{self.place}: {odd(answer, hidden)}; does the namespace {namespace} exist?")

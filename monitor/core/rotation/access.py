@@ -21,7 +21,8 @@ def reach(s: Situation, journal: Journal) -> tuple[Journal, Access] | Wait:
     if s.refused and not s.mendable:
         return Wait(s.now + FIRST_PAUSE, f"the token is {s.status}, so nobody logs in")
     if not s.policy.by_password or s.password is None:
-        return Wait(s.now + SWEEP_EVERY, "there is no live key and no password to log in with: put a new token there")
+        do = s.no_password or "put a new token there"
+        return Wait(s.now + SWEEP_EVERY, f"there is no live key and no password to log in with: {do}")
     if isinstance(s.other_logins, str):
         return Wait(s.now + FIRST_PAUSE, s.other_logins)
     earliest = next_login(journal.logins, s.password, s.now, s.other_logins)
@@ -29,7 +30,11 @@ def reach(s: Situation, journal: Journal) -> tuple[Journal, Access] | Wait:
         # Theirs may be under way, and is taken back once it worked.
         earliest = min(earliest, s.now + LOOK_AGAIN)
     if earliest > s.now:
-        return Wait(earliest, "a login must wait, so that Argo CD locks nobody out")
+        why = "a login must wait, so that Argo CD locks nobody out"
+        known = (journal.logins, *s.other_logins)
+        if any(budget.refused == s.password for budget in known):
+            why += "; the password was refused, and is tried again when it changes, or an hour after: correct it"
+        return Wait(earliest, why)
     return replace(journal, logins=charge(journal.logins, s.now)), Access.LOGIN
 
 

@@ -42,7 +42,7 @@ from monitor.core.rotation.limits import (
 )
 from monitor.core.text import printable
 
-CHECK_PASSWORD = "check the password; it is tried again when it changes, or in an hour"  # noqa: S105 - for people
+CHECK_PASSWORD = "check user name and password; they are tried again when the password changes, or in an hour"  # noqa: S105 - for people
 # What Argo CD says of the right password (recording login): the account is what is wrong.
 ACCOUNT_REMEDIES = {
     "is disabled": 'set `accounts.NAME.enabled: "true"` in ConfigMap argocd-cm; the login is tried again in an hour',

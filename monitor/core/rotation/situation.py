@@ -23,6 +23,7 @@ class Situation:
     token_account: whose API key the Secret's token says it is, a hint; None when it is none.
     keys: the account's keys as just listed, None when not listed. writer: who last wrote the Secret, in words.
     nonce: fresh randomness for an id, never empty. password: fingerprint of the present one, None when there is none.
+    no_password: why there is none and what to do, "" where nothing is known of that.
     other_logins: budgets of further targets with the same server and user; a text says why they are not known.
     leap: by how many seconds the clock of the day went further than time itself since it was last looked at.
     """
@@ -44,6 +45,7 @@ class Situation:
     keys: tuple[Key, ...] | None = None
     writer: str | None = None
     password: str | None = None
+    no_password: str = ""
     other_logins: tuple[LoginBudget, ...] | str = ()
     demanded: bool = False
     leap: float = 0.0

@@ -363,3 +363,27 @@ def test_odd_or_absent_notes_of_writers_name_nobody(fields: object) -> None:
 async def test_the_connections_own_namespace_is_used_where_none_is_given(stage: Stage) -> None:
     await stage.put(NAME, {"token": "abc"})
     assert (await KubernetesCredentialStore(stage.api, None, NAME, "token").read()).token == Secret("abc")
+
+
+async def test_a_namespace_that_is_being_deleted_is_no_matter_of_permissions(
+    stage: Stage, store: KubernetesCredentialStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a Kubernetes API answered: a 403 like that of RBAC, told apart by its cause."""
+    message = (
+        f'secrets "{NAME}" is forbidden: unable to create new content in namespace a because it is being terminated'
+    )
+    cause = {
+        "reason": "NamespaceTerminating",
+        "message": "namespace a is being terminated",
+        "field": "metadata.namespace",
+    }
+    body = {"kind": "Status", "message": message, "reason": "Forbidden", "details": {"causes": [cause]}, "code": 403}
+
+    async def terminating(*_: Any, **__: Any) -> Answer:
+        return Answer(403, body)
+
+    monkeypatch.setattr(stage.api, "request", terminating)
+    outcome = await store.write(Secret("abc"), None)
+    assert isinstance(outcome, Refused)
+    assert "the namespace is being deleted" in outcome.why
+    assert "kubectl create secret" not in outcome.why
