@@ -38,6 +38,13 @@ def test_no_situation_leads_along_an_arrow_that_the_picture_lacks(s: Situation) 
     assert transitions(iter([s]))[0] <= set(WORDS)
 
 
+def test_every_port_is_named() -> None:
+    text = ARCHITECTURE.read_text("utf-8")
+    found = re.findall(r"^class (\w+)\(Protocol\):", (ROOT / "monitor" / "ports.py").read_text("utf-8"), re.MULTILINE)
+    assert found
+    assert [port for port in found if f"`{port}`" not in text] == []
+
+
 # --- names -------------------------------------------------------------------------------------------------------------
 
 

@@ -48,7 +48,8 @@ class SecretFacts:
     """A Secret, without its content. key: the one that is used; keys: those that it has, with an empty value or not.
 
     made: whether the monitor makes it where it does not exist. rotated: whether the monitor writes it.
-    problem: the API's words. managers: who wrote the key. owners: `Kind/name` of its ownerReferences. marks: labels and annotations by name.
+    problem: the API's words. managers: who wrote the key. owners: `Kind/name` of its ownerReferences. marks: labels and
+    annotations by name.
     """
 
     namespace: str

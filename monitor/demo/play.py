@@ -23,7 +23,10 @@ LOOK = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """How a scene went. seconds: until each target said what it should. wrong: what the monitor said that it must not, or did not say in time."""
+    """How a scene went. seconds: until each target said what it should.
+
+    wrong: what the monitor said that it must not, or did not say in time.
+    """
 
     scene: Scene
     seconds: dict[str, float]

@@ -43,8 +43,8 @@ Others = Mapping[int, tuple[str, str]]
 class _Heard:
     """One replica: its last answer (packed), and what came of the last question. Times are monotonic seconds.
 
-    names: the targets of the answer. read: the answer, once somebody wanted it. earlier: the one before, as far as it was read: while targets change hands
-    the one that gives a target up says so before the other one has told of it.
+    names: the targets of the answer. read: the answer, once somebody wanted it. earlier: the one before, as far as it was
+    read: while targets change hands the one that gives a target up says so before the other one has told of it.
     """
 
     packed: bytes = b""

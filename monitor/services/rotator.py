@@ -1,7 +1,8 @@
 """Carries a rotation out: gather the facts, let the core decide, write the journal, do the effect, take note.
 
 Every effect that changes something is preceded by a write of the journal that only one replica can make (the core sees
-to it that the journal differs): its version is compared, and no two writes are ever the same. Whoever loses that race looks again. Nothing here decides anything.
+to it that the journal differs): its version is compared, and no two writes are ever the same. Whoever loses that race
+looks again. Nothing here decides anything.
 """
 
 from __future__ import annotations

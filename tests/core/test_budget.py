@@ -47,6 +47,12 @@ def test_the_first_login_may_be_tried_at_once() -> None:
         pytest.param(
             [NOW, NOW + HOUR, NOW + 2 * HOUR], NOW + 3 * HOUR, NOW + DAY + LATE, id="after three: a day from the first"
         ),
+        pytest.param(
+            [NOW, NOW + HOUR, NOW + 2 * HOUR],
+            NOW + DAY,
+            NOW + DAY + LATE,
+            id="the first one counts until its day is over",
+        ),
         pytest.param([NOW, NOW + HOUR, NOW + 2 * HOUR], NOW + DAY + 60, NOW + DAY + 60, id="the first one is over"),
     ],
 )

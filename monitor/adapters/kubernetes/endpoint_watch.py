@@ -89,8 +89,8 @@ class EndpointWatch(Followers[Place, _Watched]):
             return ""
         why = watched.following.why if watched.following is not None else ""
         return (
-            f"{said}{f' ({why})' if why else ''}: see that the monitor reaches the Kubernetes API (`token-monitor doctor`), or take everyReplica out of"
-            " the target"
+            f"{said}{f' ({why})' if why else ''}: see that the monitor reaches the Kubernetes API"
+            " (`token-monitor doctor`), or take everyReplica out of the target"
         )
 
     def _make(self, place: Place) -> _Watched:
