@@ -104,6 +104,12 @@ def test_pauses_grow_while_it_cannot_be_told_and_start_anew_after_an_answer() ->
     assert waits[5] == pytest.approx(30.0)
 
 
+def test_pauses_start_anew_also_after_a_refusal_that_is_not_shown_yet() -> None:
+    steps = told(VALID, DOWN, DOWN, DOWN, REVOKED, DOWN)
+    assert steps[4].track.suspect
+    assert steps[5].due - (1_000.0 + 5 * 10.0) == pytest.approx(30.0)
+
+
 def test_a_pause_that_the_server_asks_for_is_kept() -> None:
     step = advance(begin(0.0), verdict(Status.THROTTLED, 5.0, retry_after=600.0), RHYTHM, 5.0, 0.5)
     assert step.due == 605.0

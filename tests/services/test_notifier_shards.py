@@ -126,6 +126,29 @@ def test_a_target_that_is_handed_over_is_not_called_over(known: bool) -> None:
     play(story)
 
 
+def test_what_ended_elsewhere_and_begins_again_here_is_told_at_once() -> None:
+    """And not only when what this replica once told of it would be repeated."""
+
+    async def story(loop: VirtualLoop) -> None:
+        clock = VirtualClock(loop)
+        manager = FakeAlertmanager(clock)
+        one, other = Replica(clock, manager, 3600.0), Replica(clock, manager, 3600.0)
+        one.checks(Status.REVOKED)
+        await asyncio.sleep(120.0)
+        other.checks(Status.VALID)
+        one.gives_up()
+        await asyncio.sleep(given.USUAL.gap + 60.0)
+        assert manager.firing == set()
+        other.gives_up()
+        one.checks(Status.REVOKED)
+        await asyncio.sleep(120.0)
+        assert manager.firing == {FIRES}
+        await one.ends()
+        await other.ends()
+
+    play(story)
+
+
 def test_what_was_mended_while_nobody_looked_is_told_as_over() -> None:
     async def story(loop: VirtualLoop) -> None:
         clock = VirtualClock(loop)

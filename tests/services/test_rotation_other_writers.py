@@ -10,6 +10,7 @@ from monitor.core.journal import State
 from monitor.core.writers import in_words
 
 from tests.services.rotation_outside import ACCOUNT, HOUR
+from tests.services.rotation_process import Lever
 from tests.services.rotation_stories import STORIES, policy
 from tests.services.rotation_world import World, in_a_world, quietly
 
@@ -50,6 +51,29 @@ def test_a_working_token_that_arrives_in_the_midst_of_a_rotation_is_adopted(afte
         assert world.journal().failures == 0
 
     in_a_world(tell, policy=policy())
+
+
+def test_no_key_is_deleted_in_a_moment_in_which_the_secret_cannot_be_read() -> None:
+    """Somebody may have put that very key back."""
+    calls: list[str] = []
+
+    def story(levers: dict[int, Lever]) -> None:
+        async def tell(world: World) -> None:
+            ON_DEMAND.prepare(world)
+            process = world.start(levers, demanded=True)
+            await process.run(world.clock.monotonic() + HOUR)
+            calls[:] = process.calls
+            assert len(world.live_keys()) == 1
+
+        in_a_world(tell, policy=policy())
+
+    story({})
+    deleting = next(n for n, call in enumerate(calls) if call.startswith("DELETE /api/v1/account/"))
+    reading = max(n for n, call in enumerate(calls[:deleting]) if call == "read secret")
+    story({reading: Lever.LOSE_ANSWER})
+    following = calls[reading + 1 :]
+    deleting = next(n for n, call in enumerate(following) if call.startswith("DELETE /api/v1/account/"))
+    assert "read secret" in following[:deleting]
 
 
 @pytest.mark.parametrize("replaced", [True, False], ids=["by what it replaced", "by garbage"])
