@@ -140,6 +140,8 @@ def _given_token(file: object) -> Given:
             )
         return Given(Secret(value), f"the variable {TOKEN_VARIABLE}")
     name = str(file)
+    if name == "-" and sys.stdin is None:
+        raise click.UsageError("--token-file -: standard input is closed. Pipe the token into it, or name a file.")
     try:
         if name == "-":
             raw = sys.stdin.buffer.read(MAX_TOKEN_BYTES + 1)

@@ -78,6 +78,8 @@ def codefresh(values_file: str, namespace: str | None, release_name: str) -> int
     token-monitor config from-codefresh values.yaml --namespace codefresh > monitor.yaml
     helm get values codefresh-gitops-runtime -n codefresh | token-monitor config from-codefresh -
     """
+    if values_file == "-" and sys.stdin is None:
+        raise click.ClickException("standard input is closed. Pipe the values into it, or name a file.")
     try:
         text = sys.stdin.buffer.read() if values_file == "-" else Path(values_file).read_bytes()
         values = read_values(text)

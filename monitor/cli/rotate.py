@@ -203,9 +203,11 @@ def _show_plan(plan: Sequence[Planned]) -> None:
 
 
 def _old_one(journal: Journal | None) -> str:
-    """What becomes of the key before: ours is deleted, another one is nobody's but its maker's, and there may be none."""
-    if journal is None or journal.old_id is None:
+    """What becomes of the token before: a key of ours is deleted, another one lives on, and there may be none."""
+    if journal is None or journal.old_id is None or not journal.old_live:
         return ""
+    if journal.old_account is None:
+        return " The token before is no API key: it lives until it ends."
     if journal.old_id in journal.owned:
         return " The old one is deleted when nobody uses it any more: by the running monitor, or by the next call."
     command = delete_command(journal.old_account, journal.old_id)

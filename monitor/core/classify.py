@@ -20,6 +20,7 @@ from monitor.core.answers import (
     was_served,
 )
 from monitor.core.causes import NO_SESSION, SETTINGS_REMEDY, find_wording, is_of_own_settings
+from monitor.core.claims import ARGOCD_ISSUER
 from monitor.core.inference import infer
 from monitor.core.model import Answer, Expectation, Fault, FaultKind, Observation, Reply, Verdict
 from monitor.core.questions import without_capability
@@ -330,8 +331,12 @@ def _no_answer(answer: Answer, expected: Expectation, prefix: str) -> Finding:
 
 
 def told_within(seen: Observation, expires_at: float, expected: Expectation) -> float:
-    """Seconds before its end from which a token counts as expiring. One that the monitor renews: when that is late."""
-    if not expected.renewed:
+    """Seconds before its end from which a token counts as expiring. One that the monitor renews: when that is late.
+
+    No key follows a token of a project role or of a single sign-on (`policy.owner`), whatever is configured.
+    """
+    foreign = seen.claims.issuer is not None and seen.claims.issuer != ARGOCD_ISSUER
+    if not expected.renewed or seen.claims.is_project_role or foreign:
         return expected.expiring_within
     issued_at = seen.claims.issued_at
     begins = expected.renew_before

@@ -212,3 +212,15 @@ def test_the_targets_of_a_configuration_are_checked_and_the_worst_decides(
 def test_help_says_what_a_command_is_for(capsys: pytest.CaptureFixture[str], command: list[str]) -> None:
     assert run([*command, "--help"]) == 0
     assert "Usage: token-monitor" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments", [["check", "--server", "http://127.0.0.1:9", "--token-file", "-"], ["config", "from-codefresh", "-"]]
+)
+def test_a_closed_standard_input_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    """So a process begins whose standard input was closed (`<&-`)."""
+    monkeypatch.setattr("sys.stdin", None)
+    assert run(arguments) == 3
+    assert "standard input is closed" in capsys.readouterr().err

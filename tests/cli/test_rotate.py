@@ -18,6 +18,7 @@ from monitor.daemon import rotating
 from monitor.services.rotator import Rotator
 from monitor.simulator.faults import Fault
 from monitor.simulator.kubernetes import kubectl
+from monitor.simulator.state import ArgoCDState
 
 from tests.cli.conftest import NAMESPACE, Argo, Cluster
 
@@ -120,7 +121,7 @@ def test_the_first_key_is_made_by_a_login(place: Place, capsys: Out) -> None:
     assert rotate(place) == 0
     out = capsys.readouterr().out
     assert "by a login with the password" in out
-    assert "is published and proven" in out
+    assert "is published and proven.\n" in out, "there was no key before it"
     (key,) = place.key_ids()
     assert key.startswith("tm-")
     assert load(place.journal.read_text()).current == key
@@ -288,3 +289,19 @@ def test_help_says_what_the_commands_are_for(capsys: Out) -> None:
     out = capsys.readouterr().out
     names = [line.split()[0] for line in out.partition("Commands:")[2].splitlines() if line.startswith("  ")]
     assert names == ["run", "check", "rotate", "status", "doctor", "rules", "config", *names[7:]]
+
+
+@pytest.mark.parametrize(
+    ("before", "words"),
+    [
+        (lambda state: state.mint_key("ci", "by-hand"), "The one before, by-hand, is not the monitor's and lives on"),
+        (lambda state: state.open_session("ci"), "The token before is no API key: it lives until it ends."),
+    ],
+    ids=["a key of a person", "a session"],
+)
+def test_it_is_told_what_becomes_of_the_token_before(
+    place: Place, capsys: Out, before: Callable[[ArgoCDState], str], words: str
+) -> None:
+    place.token.write_text(before(place.argocd.state))
+    assert rotate(place) == 0
+    assert words in capsys.readouterr().out

@@ -241,6 +241,18 @@ AGEING = Claims("tm-1", "ci:apiKey", "argocd", issued_at=NOW - 0.8 * HOUR, expir
         pytest.param(
             AGEING, Expectation(renewed=True, renew_before=0.3 * HOUR), Status.EXPIRING, id="its turn was missed"
         ),
+        pytest.param(
+            replace(HOURLY, subject="proj:default:ci"),
+            Expectation(renewed=True),
+            Status.EXPIRING,
+            id="no key follows that of a project role",
+        ),
+        pytest.param(
+            replace(HOURLY, subject="jane", issuer="https://sso"),
+            Expectation(renewed=True),
+            Status.EXPIRING,
+            id="no key follows that of a single sign-on",
+        ),
     ],
 )
 def test_a_token_that_the_monitor_renews_is_expiring_only_when_that_is_late(
