@@ -18,6 +18,7 @@ from monitor.cli.options import DURATION
 from monitor.cli.output import Result, exit_code, show
 from monitor.config import address
 from monitor.core.model import Expectation
+from monitor.core.questions import never_granted
 from monitor.core.secret import Secret
 from monitor.ports import Credential
 from monitor.services.checker import Checker
@@ -182,6 +183,8 @@ def _permissions(values: object) -> tuple[str, ...]:
             raise click.UsageError(
                 f"--permission: {value!r} is not RESOURCE/ACTION/OBJECT; for example applications/get/*/*."
             )
+        if said := never_granted(value):
+            click.echo(f"warning: --permission: {said}", err=True)
     return found
 
 

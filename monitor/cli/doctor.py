@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import secrets
 import sys
 from collections import Counter
@@ -20,9 +21,9 @@ from monitor.adapters.argocd.inspection import ServerInspection
 from monitor.adapters.file_facts import look_at
 from monitor.adapters.kubernetes.own_namespace import own_namespace
 from monitor.cli.configured import named
-from monitor.cli.options import SERVICE_ACCOUNT
 from monitor.cli.output import Progress, colours
 from monitor.cli.run import not_usable
+from monitor.config.fields import NAMESPACE_PATTERN, SECRET_NAME_PATTERN
 from monitor.config.files import check_files
 from monitor.config.load import load_file
 from monitor.config.permissions import needed_permissions
@@ -44,13 +45,31 @@ PLURALS = {Level.OK: "ok", Level.WARN: "to be looked at", Level.FAIL: "failed", 
 NAME = "token-monitor"
 
 
+_ACCOUNT = re.compile(rf"({NAMESPACE_PATTERN})/({SECRET_NAME_PATTERN})")
+
+
+class _Account(click.ParamType[ServiceAccount]):
+    """A service account as `NAMESPACE/NAME`."""
+
+    name = "namespace/name"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> ServiceAccount:
+        """The account, or a usage error."""
+        if isinstance(value, ServiceAccount):
+            return value
+        if _ACCOUNT.fullmatch(str(value)) is None:
+            self.fail(f"{value!r} is not NAMESPACE/NAME; write it like codefresh/token-monitor", param, ctx)
+        namespace, _, name = str(value).partition("/")
+        return ServiceAccount(namespace, name)
+
+
 @click.command("doctor")
 @click.option("--config", "config_file", envvar="TOKEN_MONITOR_CONFIG", required=True, help="The configuration file.")
 @click.option("--target", "names", multiple=True, help="Only this target. Repeatable.")
 @click.option(
     "--service-account",
     "account",
-    type=SERVICE_ACCOUNT,
+    type=_Account(),
     help="Ask what this service account may do in Kubernetes, not what you may. [default for --rbac: token-monitor]",
 )
 @click.option("--login", is_flag=True, help="Also try the passwords: a failed login counts (three a day are allowed).")

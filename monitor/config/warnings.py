@@ -20,10 +20,7 @@ from monitor.config.settings import (
     TargetSettings,
 )
 from monitor.core.model import Mode
-
-# Objects of these are PROJECT/NAME: `applications/get/*` is answered with "no" even to an administrator
-# (recorded from Argo CD: the pattern must match both parts).
-_TWO_PART_OBJECTS = frozenset({"applications", "applicationsets", "logs", "exec"})
+from monitor.core.questions import never_granted
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +83,8 @@ def _of_target(target: TargetSettings) -> Iterator[tuple[str, str]]:
     yield from _transport(target)
     yield from _rotation(target)
     for number, permission in enumerate(target.required_permissions):
-        resource, action, what = permission.split("/", 2)
-        if resource in _TWO_PART_OBJECTS and "/" not in what:
-            yield (
-                f"requiredPermissions[{number}]",
-                f"an object of {resource} is PROJECT/NAME, so Argo CD answers no; write {resource}/{action}/*/*",
-            )
+        if said := never_granted(permission):
+            yield f"requiredPermissions[{number}]", said
 
 
 def _credentials(target: TargetSettings) -> Iterator[tuple[str, str]]:

@@ -40,9 +40,20 @@ class Question:
 
 # Any can-i answers a bad token with the same 401 as the account does (recordings, `*-can-i`).
 CAUSE_PERMISSION = "applications/get/default/x"
+# Objects of these are PROJECT/NAME: `applications/get/*` is answered with "no" even to an administrator
+# (recorded from Argo CD: the pattern must match both parts).
+_TWO_PART_OBJECTS = frozenset({"applications", "applicationsets", "logs", "exec"})
 # No built-in role holds `sync` on clusters, and 2.x and 3.x both know the two words; a server without authentication says yes to everything
 # (rbac.Enforcer with enforcement off, server.go `EnableEnforce(!opts.DisableAuth)`).
 WIDE_OPEN_PERMISSION = "clusters/sync/token-monitor-control"
+
+
+def never_granted(permission: str) -> str:
+    """Why Argo CD answers no to this RESOURCE/ACTION/OBJECT whatever it allows, and what to write; "" where it may say yes."""
+    resource, action, what = permission.split("/", 2)
+    if resource not in _TWO_PART_OBJECTS or "/" in what:
+        return ""
+    return f"an object of {resource} is PROJECT/NAME, so Argo CD answers no; write {resource}/{action}/*/*"
 
 
 def next_question(seen: Observation, expected: Expectation, *, full: bool) -> Question | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -64,6 +66,16 @@ def test_a_refused_token_exits_2(
     code, found = check(monkeypatch, capsys, token, "--server", argocd.url)
     assert (code, found["status"], found["accepted"]) == (2, "revoked", False)
     assert "argocd account generate-token --account ci" in str(found["remedy"])
+
+
+def test_a_permission_that_argo_cd_never_grants_is_warned_of(
+    argocd: Argo, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ARGOCD_AUTH_TOKEN", argocd.state.mint_key("ci", "k1"))
+    assert run(["check", "--server", argocd.url, "--permission", "applications/get/*"]) == 1
+    assert "write applications/get/*/*" in capsys.readouterr().err
+    assert run(["check", "--server", argocd.url, "--permission", "applications/get/*/*"]) == 0
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize("token", ["", "  \n", "\t"])
@@ -162,6 +174,12 @@ def test_a_usage_error_exits_3_and_says_what_to_write(
     monkeypatch.setenv("ARGOCD_AUTH_TOKEN", "a.b.c")
     assert run(["check", *arguments]) == 3
     assert words in capsys.readouterr().err
+
+
+def test_it_starts_without_what_reads_configurations() -> None:
+    """A check from cron or a probe is made every few seconds, and pydantic alone takes as long as the check."""
+    script = "import sys, monitor.cli.check; sys.exit('pydantic' in sys.modules or 'kubernetes_asyncio' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
 
 
 def test_without_a_token_anywhere_it_says_where_to_put_one(capsys: pytest.CaptureFixture[str]) -> None:

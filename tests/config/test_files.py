@@ -11,7 +11,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from monitor.config.files import MAX_CERTIFICATES, check_files
+from monitor.config.certificates import MAX_CERTIFICATES
+from monitor.config.files import check_files
 from monitor.config.load import settings_of
 from monitor.config.problems import ConfigurationError
 from monitor.config.settings import Settings

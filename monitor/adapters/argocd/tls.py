@@ -12,12 +12,12 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from monitor.config.files import certificate_problems
+from monitor.config import certificates
 from monitor.core.model import Fault, FaultKind
 from monitor.core.text import printable
 
-# As `config/files` has it: the bundle of a whole system has 220 KB.
-MAX_FILE = 1024 * 1024
+# As in the configuration: the bundle of a whole system has 220 KB.
+MAX_FILE = certificates.MAX_CERTIFICATES
 MAX_SHOWN = 300
 # In the log, where a file became junk.
 NEW_CERTIFICATES = "changed certificates cannot be used; after a restart the monitor would not start with them"
@@ -73,7 +73,7 @@ def _look_at(path: Path) -> None:
 
 def unusable(trust: Trust, error: Exception) -> str:
     """Which files `make_context` could not use, and why: `"/etc/ca.pem" does not exist`, as the configuration says it."""
-    problems = certificate_problems(trust.ca_file, trust.cert_file, trust.key_file)
+    problems = certificates.problems_of(trust.ca_file, trust.cert_file, trust.key_file)
     if problems:
         return printable("; ".join(problem.what for problem in problems), MAX_SHOWN)
     # OpenSSL's own words are for those who know its source.
