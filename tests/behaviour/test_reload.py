@@ -195,6 +195,22 @@ async def test_a_rotation_that_runs_is_not_disturbed(world: Outside, configurati
         assert running.rotation("rotated").login_failures == 0
 
 
+async def test_a_target_learns_of_another_one_that_logs_in_as_the_same_user(
+    world: Outside, configuration: Configuration
+) -> None:
+    """Their failed logins are counted together."""
+    configuration.password_target("one")
+    async with started(configuration) as running:
+        await until(lambda: running.status("one") is Status.VALID)
+        rotator = running.daemon.rotations.rotator("one")
+        configuration.password_target("other")
+        configuration.save()
+        await read_anew(running)
+        assert running.daemon.rotations.rotator("one") is not rotator
+        await until(lambda: running.status("other") is Status.VALID)
+        assert running.status("one") is Status.VALID
+
+
 async def test_a_target_that_is_removed_in_the_middle_of_its_rotation_ends_it_and_is_gone(
     world: Outside, configuration: Configuration
 ) -> None:

@@ -119,6 +119,14 @@ def test_a_drills_key_ends_by_itself() -> None:
     assert step.effect == Mint("ci", "tm-fresh", 3600, Access.LIVE_KEY)
 
 
+@pytest.mark.parametrize(("expires_in", "lives"), [(None, 3600), (int(30 * DAY), 3600), (1800, 1800)])
+def test_a_drills_key_lives_an_hour_however_long_the_keys_in_use_live(expires_in: int | None, lives: int) -> None:
+    step = act(situation(policy=replace(BY_PASSWORD, drill_every=DAY, expires_in=expires_in)))
+    assert step.journal.purpose is Purpose.DRILL
+    assert isinstance(step.effect, Mint)
+    assert step.effect.expires_in == lives
+
+
 @pytest.mark.parametrize("known", ["owned", "current", "replaced", "left_alone", "tombstones"])
 def test_an_id_is_never_used_twice(known: str) -> None:
     values: dict[str, Any] = {

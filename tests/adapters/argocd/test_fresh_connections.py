@@ -60,3 +60,23 @@ async def test_no_target_goes_without_a_fresh_connection_for_longer_than_five_mi
 
 async def test_at_usual_intervals_a_handshake_is_rare() -> None:
     assert len(await gaps(15.0, 1)) <= 3600 / 225 + 2
+
+
+async def test_connections_that_begin_together_are_not_renewed_together() -> None:
+    """Many handshakes in one moment hold up the checks of that moment."""
+    clock = Time()
+    connections = Connections(clock.monotonic, max_age=100.0, slots=10)
+    origins = [f"http://127.0.0.1:{port}" for port in range(1, 501)]
+    sessions: dict[str, object] = {}
+    renewed: list[int] = []
+    for _ in range(100):
+        now = {}
+        for origin in origins:
+            async with connections.kept(origin) as session:
+                now[origin] = session
+        renewed.append(sum(sessions.get(origin) is not found for origin, found in now.items()))
+        sessions = now
+        clock.at += 1.0
+    await connections.close()
+    assert renewed[0] == len(origins)
+    assert 0 < max(renewed[1:]) < len(origins) / 5
