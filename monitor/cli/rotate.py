@@ -40,7 +40,7 @@ DONE, REFUSED, ERROR = 0, 2, 3
 
 
 @dataclass(slots=True)
-class Account:
+class Happened:
     """What happened, for the end: steps as (time, state, key, note), what came of it, and where it is kept."""
 
     plan: Sequence[Planned] = ()
@@ -70,17 +70,17 @@ def command(target: str, config_file: str, dry_run: bool, wait: float, output: s
     """
     settings = load(config_file)
     logs.configure("auto", "warning", sys.stderr)
-    account, as_text = Account(), output == "text"
+    happened, as_text = Happened(), output == "text"
     try:
-        asyncio.run(_run(settings, config_file, target, account, wait=wait, dry_run=dry_run, as_text=as_text))
+        asyncio.run(_run(settings, config_file, target, happened, wait=wait, dry_run=dry_run, as_text=as_text))
     except KeyboardInterrupt:
-        click.echo(f"interrupted. {account.where}", err=True)
+        click.echo(f"interrupted. {happened.where}", err=True)
         raise click.Abort from None
     if as_text:
-        click.echo(account.said, err=account.code != DONE)
+        click.echo(happened.said, err=happened.code != DONE)
     else:
-        click.echo(json.dumps(_as_json(target, account, dry_run=dry_run), indent=2, ensure_ascii=False))
-    return account.code
+        click.echo(json.dumps(_as_json(target, happened, dry_run=dry_run), indent=2, ensure_ascii=False))
+    return happened.code
 
 
 def _found(settings: Settings, target: str, config_file: str) -> TargetSettings:
@@ -99,7 +99,7 @@ async def _run(
     settings: Settings,
     config_file: str,
     name: str,
-    account: Account,
+    happened: Happened,
     *,
     wait: float,
     dry_run: bool,
@@ -108,36 +108,36 @@ async def _run(
     async with Shared(settings) as shared:
         whole = await with_discovered(shared, settings)
         target = _found(whole, name, config_file)
-        account.where = _where(whole, target)
-        await _rotate(shared, target, account, wait=wait, dry_run=dry_run, as_text=as_text)
+        happened.where = _where(whole, target)
+        await _rotate(shared, target, happened, wait=wait, dry_run=dry_run, as_text=as_text)
 
 
 async def _rotate(
-    shared: Shared, target: TargetSettings, account: Account, *, wait: float, dry_run: bool, as_text: bool
+    shared: Shared, target: TargetSettings, happened: Happened, *, wait: float, dry_run: bool, as_text: bool
 ) -> None:
     checked = shared.target(target)
     rotator = shared.rotator(target, checked)
     if rotator is None:
         raise click.ClickException(f"{target.name} cannot be rotated: give its token in a Secret or a file.")
-    account.plan = _condensed(await rotator.plan())
+    happened.plan = _condensed(await rotator.plan())
     if as_text:
-        _show_plan(account.plan)
+        _show_plan(happened.plan)
     if rotator.problem:
-        _end(account, "failed", f"{rotator.problem}. {account.where}", ERROR)
+        _end(happened, "failed", f"{rotator.problem}. {happened.where}", ERROR)
     elif dry_run:
-        _end(account, "planned", "Nothing was changed: --dry-run.", DONE)
+        _end(happened, "planned", "Nothing was changed: --dry-run.", DONE)
     elif rotator.report().state in PUBLISHED and not await _is_over(rotator):
-        _end(account, "under way", _under_way(rotator.report(), account.where), DONE)
+        _end(happened, "under way", _under_way(rotator.report(), happened.where), DONE)
     else:
-        await _carry_out(rotator, account, wait=wait, as_text=as_text)
+        await _carry_out(rotator, happened, wait=wait, as_text=as_text)
         if as_text:
             click.echo("")
-        if account.outcome == "failed":
+        if happened.outcome == "failed":
             verdict = (await checked.checker.check(full=False, fresh=True)).verdict
             refused = verdict.status.kind is Kind.REFUSED
             token = f"The token is {verdict.status}: {verdict.cause}. " if refused else ""
             code = REFUSED if refused else ERROR
-            _end(account, "failed", f"{account.said}. {token}{account.where}", code)
+            _end(happened, "failed", f"{happened.said}. {token}{happened.where}", code)
 
 
 async def _is_over(rotator: Rotator) -> bool:
@@ -146,30 +146,30 @@ async def _is_over(rotator: Rotator) -> bool:
     return rotator.report().state not in PUBLISHED
 
 
-async def _carry_out(rotator: Rotator, account: Account, *, wait: float, as_text: bool) -> None:
+async def _carry_out(rotator: Rotator, happened: Happened, *, wait: float, as_text: bool) -> None:
     """Advances until the new key is published, nothing can be done, or `wait` is over."""
     before, started = rotator.report(), time.monotonic()
     rotator.demand()
     while True:
-        due = await _advance(rotator, account, as_text=as_text)
+        due = await _advance(rotator, happened, as_text=as_text)
         report = rotator.report()
         if report.state in PUBLISHED or report.rotations > before.rotations:
             key = f"The new key {report.key_id} " if report.key_id else "The new key "
-            _end(account, "published", f"{key}is published and proven.{_old_one(rotator.journal)}", DONE)
+            _end(happened, "published", f"{key}is published and proven.{_old_one(rotator.journal)}", DONE)
             return
         why = report.waiting_for or report.problem
         if report.state is State.IDLE and (report.failing > before.failing or report.stood_down):
-            _end(account, "failed", f"The key was not replaced: {why or report.stood_down}", ERROR)
+            _end(happened, "failed", f"The key was not replaced: {why or report.stood_down}", ERROR)
             return
         pause = max(due - time.time(), SHORTEST_PAUSE)
         if time.monotonic() - started + pause > wait:
             when = f"; it goes on in {written(round(pause))}" if pause >= 1 else ""
-            _end(account, "failed", f"The key was not replaced yet: {why or 'there was no reason to'}{when}", ERROR)
+            _end(happened, "failed", f"The key was not replaced yet: {why or 'there was no reason to'}{when}", ERROR)
             return
         await asyncio.sleep(pause)
 
 
-async def _advance(rotator: Rotator, account: Account, *, as_text: bool) -> float:
+async def _advance(rotator: Rotator, happened: Happened, *, as_text: bool) -> float:
     """One go of the rotator, with each state that it comes through told as it does."""
     task = asyncio.ensure_future(rotator.advance())
     try:
@@ -177,8 +177,8 @@ async def _advance(rotator: Rotator, account: Account, *, as_text: bool) -> floa
             await asyncio.wait({task}, timeout=LOOK)
             report = rotator.report()
             step = (report.state.value, report.key_id, report.waiting_for or report.problem if task.done() else "")
-            if not account.steps or account.steps[-1][1:] != step:
-                account.steps.append((time.time(), *step))
+            if not happened.steps or happened.steps[-1][1:] != step:
+                happened.steps.append((time.time(), *step))
                 if as_text:
                     click.echo(f"  {rfc3339(time.time())}  {step[0]:<10} {step[1] or ''} {step[2]}".rstrip())
         return task.result()
@@ -229,20 +229,20 @@ def _where(settings: Settings, target: TargetSettings) -> str:
     )
 
 
-def _end(account: Account, outcome: str, said: str, code: int) -> None:
-    account.outcome, account.said, account.code = outcome, said, code
+def _end(happened: Happened, outcome: str, said: str, code: int) -> None:
+    happened.outcome, happened.said, happened.code = outcome, said, code
 
 
-def _as_json(name: str, account: Account, *, dry_run: bool) -> dict[str, object]:
+def _as_json(name: str, happened: Happened, *, dry_run: bool) -> dict[str, object]:
     return {
         "target": name,
         "dry_run": dry_run,
-        "plan": [{"at": rfc3339(step.at), "state": step.state.value, "step": step.words} for step in account.plan],
+        "plan": [{"at": rfc3339(step.at), "state": step.state.value, "step": step.words} for step in happened.plan],
         "steps": [
             {"at": rfc3339(at), "state": state, "key_id": key, "note": note or None}
-            for at, state, key, note in account.steps
+            for at, state, key, note in happened.steps
         ],
-        "outcome": account.outcome,
-        "message": account.said,
-        "exit_code": account.code,
+        "outcome": happened.outcome,
+        "message": happened.said,
+        "exit_code": happened.code,
     }
