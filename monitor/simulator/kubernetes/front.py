@@ -125,7 +125,7 @@ async def lines(watch: Watch, silence: float = inf) -> AsyncGenerator[Object, No
                 continue  # more may have come while these were looked at
             pause = min(watch.next_at(), heard + silence) - watch.now()
             if pause > 0:
-                # A timer and a future: two timeouts one in the other, and an event, are a third of a long simulation.
+                # A timer and a future: `asyncio.timeout` in another one around an event costs a long simulation too much.
                 woken: asyncio.Future[None] = loop.create_future()
                 watch.wake = partial(_wake, woken)
                 timer = loop.call_later(pause, watch.wake) if pause < inf else None
