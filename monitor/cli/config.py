@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from monitor.adapters.kubernetes.connection import in_pod
 from monitor.adapters.kubernetes.own_namespace import own_namespace
 from monitor.cli.run import not_usable
 from monitor.config.codefresh import CodefreshError, from_codefresh, read_values, render
@@ -16,6 +17,7 @@ from monitor.config.files import check_files
 from monitor.config.load import load_file
 from monitor.config.problems import ConfigurationError
 from monitor.config.schema import json_schema
+from monitor.config.settings import KubernetesSettings
 from monitor.config.warnings import warnings_of
 
 INVALID = 3
@@ -38,7 +40,7 @@ def validate(config_file: str, output: str, without_files: bool) -> int:
     token-monitor config validate monitor.yaml --without-files --output json
     """
     try:
-        settings = load_file(config_file, own_namespace)
+        settings = load_file(config_file, _own_namespace)
         if not without_files:
             check_files(settings, config_file)
     except ConfigurationError as error:
@@ -54,6 +56,12 @@ def validate(config_file: str, output: str, without_files: bool) -> int:
             click.echo(f"warning: {notice}", err=True)
         click.echo(f"{config_file}: valid, {len(settings.targets)} target(s)")
     return 0
+
+
+def _own_namespace(settings: KubernetesSettings) -> str | None:
+    """Where the monitor will find itself. What kubectl goes by on this machine says nothing of that."""
+    named = settings.kubeconfig is not None or settings.context is not None
+    return own_namespace(settings) if named or in_pod() else settings.namespace
 
 
 @command.command("schema")

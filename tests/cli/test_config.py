@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from monitor.adapters.kubernetes import own_namespace as own_namespace
 from monitor.cli.main import run
 from monitor.config.load import load
 from monitor.simulator.kubernetes.app import write_kubeconfig
@@ -103,3 +104,16 @@ def test_a_secret_that_two_rotations_share_is_refused_by_the_namespace_of_the_ku
         assert run(command) == 3
         assert 'the key of "b" is kept in Secret argocd-token, key token, like that of "a"' in capsys.readouterr().err
     assert run(["doctor", "--config", str(file), "--service-account", "elsewhere/monitor", "--rbac"]) == 0
+
+
+def test_what_kubectl_goes_by_on_this_machine_makes_no_configuration_wrong(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", "http://127.0.0.1:9", "x", namespace="codefresh")
+    monkeypatch.setattr(own_namespace, "KUBE_CONFIG_DEFAULT_LOCATION", str(kubeconfig))
+    file = tmp_path / "monitor.yaml"
+    target = "url: 'https://a.example', auth: {type: password}"
+    file.write_text(f"targets: [{{name: a, namespace: codefresh, {target}}}, {{name: b, {target}}}]")
+    assert run(["config", "validate", str(file)]) == 0, "it may be for a monitor in another namespace"
+    assert run(["doctor", "--config", str(file)]) == 3, "which would go by that kubeconfig now"
+    assert 'the key of "b" is kept in Secret argocd-token' in capsys.readouterr().err
