@@ -12,7 +12,7 @@ from monitor.core.rules import RuleOptions, groups
 
 from tests.chart.objects import of_kind, one
 from tests.chart.scenarios import SCENARIOS
-from tests.chart.tools import HELMS, NAMESPACE, ROOT, Object, render
+from tests.chart.tools import HELMS, NAMESPACE, ROOT, Object, refusal, render
 
 OWN = f'namespace="{NAMESPACE}",job="token-monitor"'
 DAY = 86_400
@@ -101,3 +101,10 @@ def test_each_dashboard_is_in_a_configmap_that_the_sidecar_finds(helm: str) -> N
         assert item["metadata"]["namespace"] == "grafana"
         assert item["metadata"]["annotations"] == {"grafana_folder": "Argo CD"}
         assert len(json.dumps(item)) < 2**20, "an object of Kubernetes is 1 MiB at most"
+
+
+def test_a_default_that_an_upgrade_left_out_makes_no_rule_with_a_hole() -> None:
+    """`--reuse-values` leaves out what a newer chart has new: Prometheus would refuse the whole file."""
+    said = refusal({"prometheusRule": {"enabled": True, "thresholds": {"targetsUnseenFor": None}}}, SCENARIOS["token"])
+    assert "targetsUnseenFor" in said
+    assert "--reset-then-reuse-values" in said
