@@ -6,6 +6,8 @@ import math
 import time
 from dataclasses import replace
 
+import pytest
+from monitor.core import schedule
 from monitor.core.status import Status
 from monitor.simulator.kubernetes.access import Rule
 
@@ -69,7 +71,11 @@ async def test_in_password_mode_a_new_token_of_somebody_is_judged_within_a_secon
         assert len(world.keys()) == CHANGES + 1, "keys of others are theirs"
 
 
-async def test_a_token_that_is_refused_is_told_within_a_second_its_second_look_included(world: Outside) -> None:
+async def test_a_token_that_is_refused_is_told_within_a_second_its_second_look_included(
+    world: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The change counts as the reason of the refusal: the second look does not wait as it does without one."""
+    monkeypatch.setattr(schedule, "CONFIRMATION_DELAY", SELDOM)
     good = world.new_token()
     world.put_token(good)
     async with service(world.settings(world.target(interval=SELDOM))) as running:
