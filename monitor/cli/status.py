@@ -20,7 +20,7 @@ from monitor.adapters.argocd.tls import UNUSABLE, Trust, make_context, unusable
 from monitor.cli.output import SEVERITY, WORDS, table
 from monitor.core.moments import relative
 from monitor.core.status import Kind, Status
-from monitor.core.text import printable
+from monitor.core.text import printable, sentence
 
 MAX_BODY = 64 * 1024 * 1024
 DEADLINE = 15.0
@@ -233,5 +233,4 @@ def _word(value: object) -> str:
 
 
 def _sentence(value: object) -> str:
-    text = _word(value)
-    return text if text.endswith((".", "!", "?")) else f"{text}."
+    return sentence(_word(value))

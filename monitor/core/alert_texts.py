@@ -16,7 +16,7 @@ from monitor.core.model import Verdict
 from monitor.core.moments import relative, span
 from monitor.core.report import RotationReport, TargetReport, rfc3339
 from monitor.core.status import Status
-from monitor.core.text import printable
+from monitor.core.text import printable, sentence
 
 MAX_PART = 500
 MAX_RECALLED = 2000
@@ -105,7 +105,7 @@ def _refused(key: AlertKey, report: TargetReport, now: float) -> str:
     verdict = report.told or report.verdict
     when = f" It is so since {rfc3339(report.since)}." if verdict.status is report.verdict.status else ""
     return _joined(
-        f"Argo CD refuses the token of {_named(report, verdict)}: {verdict.status}. {_sentence(verdict.cause)}{when}",
+        f"Argo CD refuses the token of {_named(report, verdict)}: {verdict.status}. {sentence(verdict.cause)}{when}",
         "Whoever uses this token gets no answer from Argo CD.",
         verdict.remedy,
         report.problem,
@@ -138,7 +138,7 @@ def _not_verified(key: AlertKey, report: TargetReport, now: float) -> str:
     )
     return _joined(
         f"No check can tell whether Argo CD accepts the token of {_named(report, verdict)}: {verdict.status}."
-        f" {_sentence(verdict.cause)}",
+        f" {sentence(verdict.cause)}",
         "If it were refused, nobody would know.",
         last,
         _SAYS_READ if verdict.status is Status.PENDING else verdict.remedy,
@@ -150,7 +150,7 @@ def _needs_attention(key: AlertKey, report: TargetReport, now: float) -> str:
     verdict = report.verdict
     return _joined(
         f"Argo CD accepts the token of {_named(report, verdict)}, and still it is not what its consumer needs:"
-        f" {verdict.status}. {_sentence(verdict.cause)}",
+        f" {verdict.status}. {sentence(verdict.cause)}",
         verdict.remedy,
     )
 
@@ -214,8 +214,4 @@ def _more(report: TargetReport) -> str:
 
 
 def _joined(*parts: str) -> str:
-    return " ".join(_sentence(printable(part, MAX_PART)) for part in parts if part)
-
-
-def _sentence(text: str) -> str:
-    return text if text.endswith((".", "!", "?", ":", "…")) else f"{text}."
+    return " ".join(sentence(printable(part, MAX_PART)) for part in parts if part)

@@ -20,7 +20,7 @@ from monitor.core.page import Standing
 from monitor.core.replicas import in_words
 from monitor.core.report import RotationReport, TargetReport, rfc3339
 from monitor.core.status import Kind, Status
-from monitor.core.text import printable
+from monitor.core.text import printable, sentence
 
 MAX_NAME = 100
 MAX_WORDS = 800
@@ -137,7 +137,7 @@ def row(report: TargetReport, standing: Standing, now: float) -> Row:
         status=verdict.status.value,
         since=_moment(report.since, now),
         cause=_told(_begun(verdict.cause)),
-        remedy=() if verdict.status.kind is Kind.ACCEPTED else pieces(_begun(_sentence(verdict.remedy))),
+        remedy=() if verdict.status.kind is Kind.ACCEPTED else pieces(_begun(sentence(verdict.remedy))),
         notes=tuple(_notes(report, standing, now)),
         account=printable(verdict.account or "", MAX_NAME),
         expires=_moment(verdict.expires_at, now) if verdict.expires_at is not None else None,
@@ -256,7 +256,7 @@ def _rotation_facts(rotation: RotationReport, now: float) -> list[Fact]:
     if rotation.key_id:
         facts.append(Fact("New key", _line(rotation.key_id)))
     if rotation.waiting_for:
-        facts.append(Fact("Waits", _line(_sentence(rotation.waiting_for))))
+        facts.append(Fact("Waits", _line(sentence(rotation.waiting_for))))
     if rotation.next_at is not None:
         facts.append(Fact("Next", at=_moment(rotation.next_at, now)))
     if rotation.rotated_at is not None:
@@ -329,11 +329,7 @@ def _line(text: str) -> str:
 
 def _told(text: str) -> tuple[Piece, ...]:
     """What somebody else said, or that quotes it."""
-    return (Piece(_line(_sentence(text))),)
-
-
-def _sentence(text: str) -> str:
-    return text if text.endswith((".", "!", "?")) else f"{text}."
+    return (Piece(_line(sentence(text))),)
 
 
 def _begun(text: str) -> str:

@@ -14,7 +14,7 @@ from monitor.core.journal import State
 from monitor.core.model import Mode, Verdict
 from monitor.core.replicas import ReplicasReport, Said
 from monitor.core.status import Kind, Status
-from monitor.core.text import printable
+from monitor.core.text import printable, sentence
 
 # A verdict older than this many intervals (and one deadline) no longer counts as fresh.
 FRESH_INTERVALS = 3.0
@@ -180,13 +180,13 @@ def rotation_json(rotation: RotationReport) -> dict[str, object]:
 def health_line(report: TargetReport, now: float) -> str:
     """One line for whoever is on call: `NAME STATUS since WHEN: cause. remedy`."""
     verdict = report.verdict
-    parts = [f"{report.name} {verdict.status} since {rfc3339(report.since)}: {_sentence(verdict.cause)}"]
+    parts = [f"{report.name} {verdict.status} since {rfc3339(report.since)}: {sentence(verdict.cause)}"]
     if verdict.accepted is True and not report.fresh(now):
         parts.append(f"Not checked since {rfc3339(report.verified_at)}: the verdict is old. Look at the monitor's log.")
     if verdict.status.kind is not Kind.ACCEPTED:
-        parts.append(_sentence(verdict.remedy))
+        parts.append(sentence(verdict.remedy))
     if report.problem:
-        parts.append(_sentence(printable(report.problem, MAX_PROBLEM)))
+        parts.append(sentence(printable(report.problem, MAX_PROBLEM)))
     return " ".join(parts)
 
 
@@ -219,7 +219,3 @@ def _level(report: TargetReport, now: float) -> str:
     if not report.healthy(now):
         return "fail"
     return "pass" if report.verdict.status.kind is Kind.ACCEPTED and not report.problem else "warn"
-
-
-def _sentence(text: str) -> str:
-    return text if text.endswith((".", "!", "?")) else f"{text}."

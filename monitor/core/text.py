@@ -17,5 +17,10 @@ def printable(text: str, limit: int) -> str:
     return cut if len(cut) <= limit else cut[: max(0, limit - 1)] + "…"
 
 
+def sentence(text: str) -> str:
+    """`text` with a full stop, where it does not end in something like it."""
+    return text if text.endswith((".", "!", "?", ":", "…")) else f"{text}."
+
+
 def _escaped(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
