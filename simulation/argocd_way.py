@@ -2,8 +2,8 @@
 
 All of the client is real: the adapters, aiohttp's pool and its parser. Only what would be a socket is a `Line`, which
 carries bytes to a small HTTP server in front of the simulated Argo CD and back. A line belongs to one replica of Argo CD
-for its life, as behind a Service of Kubernetes, and a restart ends it; not every client is told of that. What was sent
-arrives, whoever waits for the answer.
+for its life, as behind a Service of Kubernetes, and a restart ends it; not every client is told of that. A line to a pod's
+own address leads there, past every proxy (`argocd_pods`). What was sent arrives, whoever waits for the answer.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from monitor.adapters.argocd.connections import Connections
 from monitor.ports import Clock
 from monitor.simulator.messages import Broken, Request, Response
 
+from simulation.argocd_pods import Door
 from simulation.weather import BY_A_PROXY, Kind, Side, Spell
 
 END_OF_HEAD = b"\r\n\r\n"
@@ -39,27 +40,27 @@ class ArgoCDNetwork(Protocol):
         """Of one way, drawn anew each time."""
         ...
 
-    def weather_at(self, side: Side, what: str, sender: str) -> Spell | None:
-        """What befalls this request."""
+    def weather_at(self, side: Side, what: str, sender: str, address: str) -> Spell | None:
+        """What befalls this request. address: of the pod that it is for; "" where it is for the Service."""
         ...
 
     def connecting_is_hit(self) -> Kind | None:
         """What befalls a connection that is being made."""
         ...
 
-    def pick_replica(self) -> int | None:
-        """Who takes a new connection; None while nothing listens."""
+    def pick_replica(self, address: str) -> int | Door:
+        """Who takes a new connection: to that pod, "" for any that the Service leads to."""
         ...
 
     def opened(self, line: Line) -> None:
-        """A connection is open until its `restarts` are no longer those of Argo CD."""
+        """A connection is open until its replica is restarted."""
         ...
 
-    def restarts(self) -> int:
-        """How often Argo CD was restarted: connections from before are dead."""
+    def restarts(self, replica: int | Door) -> int:
+        """How often that replica of Argo CD was restarted: connections from before are dead."""
         ...
 
-    def serve(self, request: Request, replica: int, sender: str, sent: float, proxy: Kind | None) -> Response:
+    def serve(self, request: Request, line: Line, sent: float, proxy: Kind | None) -> Response:
         """The request arrives."""
         ...
 
@@ -106,13 +107,16 @@ class InMemoryConnections(Connections):
         hit = network.connecting_is_hit()
         await asyncio.sleep(2 * network.latency())
         key = req.connection_key
-        if hit is Kind.DNS:
+        address = key.host if key.host[0].isdecimal() else ""
+        if hit is Kind.DNS and not address:
             raise aiohttp.ClientConnectorDNSError(key, socket.gaierror(socket.EAI_AGAIN, "try again"))
-        replica = network.pick_replica()
-        if replica is None or hit is Kind.REFUSED:
+        replica = network.pick_replica(address)
+        if replica is Door.SHUT or hit is Kind.REFUSED:
             raise aiohttp.ClientConnectorError(key, ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused"))
+        if replica is Door.SILENT:
+            await asyncio.get_running_loop().create_future()  # until whoever waits has enough of it
         protocol = ResponseHandler(asyncio.get_running_loop())
-        line = Line(network, protocol, replica, self._sender)
+        line = Line(network, protocol, replica, self._sender, address)
         self._lines = [open_ for open_ in self._lines if not open_.is_closing()]
         self._lines.append(line)
         network.opened(line)
@@ -121,15 +125,21 @@ class InMemoryConnections(Connections):
 
 
 class Line(asyncio.Transport):
-    """One connection: the client's end, and the server behind it, which answers one request at a time."""
+    """One connection: the client's end, and the server behind it, which answers one request at a time.
 
-    def __init__(self, network: ArgoCDNetwork, protocol: ResponseHandler, replica: int, sender: str) -> None:
+    replica: who answers on it. sender: whose it is. address: of the pod that it was made to; "" for the Service.
+    """
+
+    def __init__(
+        self, network: ArgoCDNetwork, protocol: ResponseHandler, replica: int | Door, sender: str, address: str
+    ) -> None:
         super().__init__()
-        self.restarts = network.restarts()
+        self.replica = replica
+        self.sender = sender
+        self.address = address
+        self._restarts = network.restarts(replica)
         self._network = network
         self._protocol: ResponseHandler | None = protocol
-        self._replica = replica
-        self._sender = sender
         self._received = b""
         self._closing = False
 
@@ -182,9 +192,9 @@ class Line(asyncio.Transport):
 
     def _send(self, request: Request) -> None:
         network = self._network
-        spell = network.weather_at(Side.ARGOCD, f"{request.method} {request.target}", self._sender)
+        spell = network.weather_at(Side.ARGOCD, f"{request.method} {request.target}", self.sender, self.address)
         kind = spell.kind if spell is not None else None
-        if self.restarts != network.restarts() or kind is Kind.LOST_REQUEST:
+        if self._is_dead() or kind is Kind.LOST_REQUEST:
             network.outside(2 * network.latency(), self._lose, ConnectionResetError(errno.ECONNRESET, "reset by peer"))
         elif kind is not Kind.HANG:
             late = spell.seconds if spell is not None and kind is Kind.LATE_REQUEST else 0.0
@@ -192,10 +202,10 @@ class Line(asyncio.Transport):
 
     def _arrive(self, request: Request, sent: float, spell: Spell | None) -> None:
         network, kind = self._network, spell.kind if spell is not None else None
-        if self.restarts != network.restarts():
+        if self._is_dead():
             self._lose(ConnectionResetError(errno.ECONNRESET, "reset by peer"))
             return
-        answer = network.serve(request, self._replica, self._sender, sent, kind if kind in BY_A_PROXY else None)
+        answer = network.serve(request, self, sent, kind if kind in BY_A_PROXY else None)
         if kind is Kind.ERROR_AFTER:
             answer = Response(500, {"content-type": "text/plain"}, b"timeout while saving settings")
         if answer.broken is Broken.HANG or kind is Kind.SILENT_ANSWER:
@@ -204,7 +214,7 @@ class Line(asyncio.Transport):
         network.outside(answer.delay + late + network.latency(), self._deliver, answer, kind)
 
     def _deliver(self, answer: Response, kind: Kind | None) -> None:
-        lost = answer.broken is not None or kind is Kind.LOST_ANSWER or self.restarts != self._network.restarts()
+        lost = answer.broken is not None or kind is Kind.LOST_ANSWER or self._is_dead()
         if self._protocol is None:
             return
         if not lost:
@@ -212,6 +222,10 @@ class Line(asyncio.Transport):
             self._protocol.data_received(raw[: len(raw) - len(answer.body) // 2] if kind is Kind.CUT_ANSWER else raw)
         if lost or kind is Kind.CUT_ANSWER:
             self._lose(None)
+
+    def _is_dead(self) -> bool:
+        """Whether the other end is gone."""
+        return self._restarts != self._network.restarts(self.replica)
 
     def _lose(self, error: Exception | None) -> None:
         self._closing = True

@@ -14,13 +14,15 @@ from unittest import mock
 
 import structlog
 from monitor.adapters.argocd.keys import ArgoCDKeys
-from monitor.adapters.kubernetes import reflector
+from monitor.adapters.kubernetes import endpoint_watch, reflector
+from monitor.adapters.kubernetes.endpoint_watch import EndpointWatch, Place
 from monitor.adapters.kubernetes.reflector import Reflector
 from monitor.adapters.kubernetes.secret_object import Present, SecretObject
-from monitor.core import policy, tracking
+from monitor.core import policy, replicas, tracking
 from monitor.core.budget import LoginBudget, charge
 from monitor.core.classify import classify
 from monitor.core.effects import Access, Delete, Minted, Refused, Unknown
+from monitor.core.endpoint_slices import Behind, Replica
 from monitor.core.journal import Journal, State, dump
 from monitor.core.model import Expectation, Observation, Verdict
 from monitor.core.policy import Why
@@ -79,6 +81,7 @@ _act = Rotator._act
 _init = Rotator.__init__
 _over = SecretObject.write
 _mint = ArgoCDKeys.mint
+_look = EndpointWatch.look
 
 
 async def _write_late(self: Rotator, journal: Journal, version: str | None) -> tuple[Journal, str] | None:
@@ -170,7 +173,25 @@ def _always_refused(why: Why) -> str | None:
     return "the token is refused" if refused and why.policy.by_password else None
 
 
+# --- the replicas of Argo CD ---------------------------------------------------------------------------------------------
+
+
+def _once_known(self: EndpointWatch, place: Place, scheme: str, port: int) -> Behind:
+    known: set[Replica] = self.__dict__.setdefault("once_known", set())
+    known.update(_look(self, place, scheme, port).replicas)
+    found = sorted(known, key=lambda replica: (replica.name, replica.address))
+    return Behind(tuple(found), len(found))
+
+
 BUGS: dict[str, Bug] = {
+    "ask addresses that are gone": Bug(
+        "a pod that was once behind the Service is asked for ever", _set(EndpointWatch, "look", _once_known)
+    ),
+    "trust old addresses": Bug(
+        "pods are asked however long nothing was heard of them", _set(endpoint_watch, "TRUSTED", 1e9)
+    ),
+    "wait for a split without end": Bug("replicas that disagree are no refusal, ever", _set(replicas, "STAYS", 1e9)),
+    "a split is a refusal": Bug("one replica that is behind is told at once", _set(replicas, "STAYS", 0.0)),
     "make keys for any cause": Bug(
         "a disabled account gets new keys, too",
         _all(

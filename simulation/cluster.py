@@ -127,6 +127,7 @@ class Cluster:
                 Rule("get,list", "pods"),
                 Rule("*", "leases", "coordination.k8s.io"),
                 Rule("*", "events", "events.k8s.io"),
+                Rule("list,watch", "endpointslices", "discovery.k8s.io"),
             )
 
     def read(self, place: tuple[str, str]) -> str | None:

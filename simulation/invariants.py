@@ -24,6 +24,7 @@ from monitor.simulator.settings import Capability
 from monitor.simulator.settings import Settings as ArgoCDSettings
 
 from simulation.cluster import TARGET, TOKEN
+from simulation.pod_rules import PodRules
 from simulation.weather import Side
 
 if TYPE_CHECKING:
@@ -60,11 +61,13 @@ class Invariants:
         self._token_since = 0.0
         self._held_until: dict[str, float] = {}
         self._truth: bool | None = None
+        self._truth_before: bool | None = None
         self._truth_since = 0.0
         self._excused_until = 0.0
         self._alert_since: float | None = None
         self._unmendable_since: float | None = None
         self._thresholds = Thresholds()
+        self.pods = PodRules(world)
 
     # --- at each request -----------------------------------------------------------------------------------------------
 
@@ -172,7 +175,7 @@ class Invariants:
             self._excused_until = max(self._excused_until, world.now)
         truth = world.everywhere(token)
         if truth is not self._truth:
-            self._truth, self._truth_since = truth, world.now
+            self._truth_before, self._truth, self._truth_since = self._truth, truth, world.now
         account = world.argocd.settings.account(ACCOUNT)
         bad = account is None or not account.enabled or Capability.API_KEY not in account.capabilities
         if not bad:
@@ -197,6 +200,10 @@ class Invariants:
         self._told_in_time()
         for name, report in reports:
             self._no_false_alarm(name, report)
+        if self._truth is None:
+            since = max(self._truth_since, self._token_since)
+            self.pods.look_at_a_split(reports, since, self._excused_until, before=self._truth_before)
+        self.pods.look(reports)
 
     def all_is_well(self) -> bool:
         """Whether nothing is left to be done: the token is accepted, no key of ours is left over, nothing is pending."""
@@ -208,7 +215,8 @@ class Invariants:
         in_use = {read_claims(self._token).token_id} if self._token else set()
         if ours - in_use or not any(replica.up for replica in world.replicas):
             return False
-        return all(report.verdict.accepted for _, report in self._reports())
+        reports = self._reports()
+        return all(report.verdict.accepted for _, report in reports) and self.pods.all_is_well(reports)
 
     def waits_for_long(self, until: float) -> bool:
         """Whether the monitor has said that nothing will happen before `until` (virtual seconds)."""

@@ -58,6 +58,9 @@ class People:
         """What only people can mend is mended, and nobody interferes any more."""
         world = self._world
         self._reverts_left = 0
+        for pod in range(world.argocd.replicas):
+            world.argocd.unstick(pod)
+        world.pods.mend()
         account = world.argocd.settings.accounts["ci"]
         if not account.enabled or not account.declared or Capability.API_KEY not in account.capabilities:
             world.argocd.create_account("ci", capabilities=BOTH)
@@ -178,6 +181,27 @@ class People:
         """A new `server.secretkey`: every token is dead, and Argo CD restarts."""
         self._world.argocd.change_signing_key()
         self._world.restart_argocd(outage)
+
+    def replace_pod(self, pod: float, noticed_after: float) -> None:
+        """One replica of Argo CD gets a new pod at a new address; the EndpointSlice has it so many seconds later."""
+        self._world.replace_pod(int(pod), noticed_after)
+
+    def stick_pod(self, pod: float, seconds: float) -> None:
+        """The watch of one replica dies: it learns nothing new for so long, or until it writes or is replaced."""
+        self._world.argocd.stick(int(pod))
+        self._world.outside(seconds, self._world.argocd.unstick, int(pod))
+
+    def unready_pod(self, pod: float, seconds: float) -> None:
+        """One replica is taken out of the EndpointSlice for so long, and runs on."""
+        self._world.pods.unready(int(pod), seconds)
+
+    def wall_off_pod(self, pod: float, seconds: float) -> None:
+        """New connections to the address of one replica get no answer for so long."""
+        self._world.pods.wall_off(int(pod), seconds)
+
+    def empty_slice(self, seconds: float) -> None:
+        """Somebody breaks the Service's selector: no pod is in the EndpointSlice for so long."""
+        self._world.pods.withhold(seconds)
 
     # --- the Kubernetes API --------------------------------------------------------------------------------------------
 

@@ -30,7 +30,8 @@ class Plan:
     by_password: password mode; else a live key mints its successor (`renew`). lags: of each replica of Argo CD, how long
     it takes to see what another one wrote. consumers: how each reads the token: `env` (at the start of a pod that the
     monitor restarts), `mounted` (a file that the kubelet renews), `live` (through the API). elected: whether there is a
-    Lease among the replicas. watched: whether Secrets may be watched. skews: how wrong the clock of each machine is.
+    Lease among the replicas. watched: whether Secrets may be watched. every_replica: whether each replica of Argo CD is asked
+    at its own address. skews: how wrong the clock of each machine is.
     active: for how long things happen; calm: for how long at most the world then has time to heal. stretch: how much
     more seldom everybody looks, for worlds of months: consumers and invariants, and jobs that have nothing to do.
     """
@@ -50,6 +51,7 @@ class Plan:
     starts_with: str = "nothing"
     elected: bool = True
     watched: bool = True
+    every_replica: bool = False
     skews: tuple[float, ...] = (0.0, 0.0, 0.0)
     latency: float = 0.02
     active: float = 1200.0

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 
 class Replica:
-    """One place where a process of the monitor runs, and is started again after it ended."""
+    """One place where a process of the monitor runs, and is started again after it ended.
+
+    frozen_until: virtual seconds; stood_still: for how many seconds at most a process here ever did.
+    """
 
     def __init__(self, world: World, name: str) -> None:
         self.name = name
@@ -32,6 +35,7 @@ class Replica:
         self.daemon: Daemon | None = None
         self.up_since = float("inf")
         self.frozen_until = 0.0
+        self.stood_still = 0.0
         self._world = world
         self._process: Process | None = None
         self._graves: list[Process] = []
@@ -93,6 +97,7 @@ class Replica:
         """The process stands still."""
         if self._process is not None and self._process.alive:
             self.frozen_until = self._world.now + seconds
+            self.stood_still = max(self.stood_still, seconds)
             self._world.loop.freeze(self._process, seconds)
 
     def end(self) -> None:

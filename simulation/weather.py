@@ -120,6 +120,12 @@ class Weather:
             for spell in self.spells
         )
 
+    def has(self, side: Side, kind: Kind, now: float) -> bool:
+        """Whether there is such weather on that side."""
+        return any(
+            spell.side is side and spell.kind is kind and spell.begin <= now < spell.end for spell in self.spells
+        )
+
     def hit(self, side: Side, now: float, what: str) -> Spell | None:
         """What befalls this request: the first spell that does."""
         for spell in self.spells:

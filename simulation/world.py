@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from monitor.config import address
+from monitor.config.address import ServiceName
 from monitor.config.settings import (
     InSecret,
     KubernetesSettings,
@@ -34,6 +35,7 @@ from monitor.simulator.settings import Settings as ArgoCDSettings
 from monitor.simulator.state import BOTH, ArgoCDState
 from monitor.simulator.tokens import TokenRefusedError
 
+from simulation.argocd_pods import SERVICE, ArgoCDPods, Door, by_a_stranger
 from simulation.argocd_way import Line
 from simulation.chronicle import Trace
 from simulation.cluster import NAMESPACE, PASSWORD, TARGET, TOKEN, WORKLOAD, Cluster
@@ -90,6 +92,7 @@ class World:
         self._truths: dict[tuple[int, str], tuple[ArgoCDSettings, bool, float]] = {}
         self.settings = settings_of(plan)
         self.cluster = Cluster(self)
+        self.pods = ArgoCDPods(self)
         self.people = People(self)
         self.consumers = Consumers(self)
         self.invariants = Invariants(self)
@@ -115,6 +118,7 @@ class World:
 
     async def _play(self) -> None:
         self.cluster.prepare()
+        self.pods.prepare()
         self.people.prepare()
         self.consumers.begin()
         self.cluster.goes_on()
@@ -186,18 +190,22 @@ class World:
 
     # --- Argo CD -----------------------------------------------------------------------------------------------------------
 
-    def weather_at(self, side: Side, what: str, sender: str) -> Spell | None:
-        """What befalls this request to Argo CD."""
+    def weather_at(self, side: Side, what: str, sender: str, address: str) -> Spell | None:
+        """What befalls this request to Argo CD, or to one of its pods, before which there is no proxy."""
+        if address:
+            self.invariants.pods.is_asked(address, sender)
         if not what.startswith("GET"):
             self.trace.tell(f"{sender} sends {what}")  # whoever listens may change the weather for this very request
         spell = self.weather.hit(side, self.now, what)
-        if spell is not None:
-            self.trace.tell(f"argocd {what} is hit by: {spell.kind}")
+        if spell is None or (address and spell.kind in BY_A_PROXY):
+            return None
+        self.trace.tell(f"argocd {what} is hit by: {spell.kind}" + (f" at {address}" if address else ""))
         return spell
 
-    def pick_replica(self) -> int | None:
-        """Who takes a new connection; None while nothing listens."""
-        return None if self.argocd.restarting() else self.any_replica()
+    def pick_replica(self, address: str) -> int | Door:
+        """Who takes a new connection: to that pod, "" for any that the Service leads to."""
+        there = self.pods.at(address) if address else self.any_replica()
+        return there if isinstance(there, Door) or not self.argocd.restarting() else Door.SHUT
 
     def any_replica(self) -> int:
         """One of Argo CD's replicas."""
@@ -213,15 +221,24 @@ class World:
         self._lines = [open_ for open_ in self._lines if not open_.is_closing()]
         self._lines.append(line)
 
-    def restarts(self) -> int:
-        """How often Argo CD was restarted."""
-        return self._restarts
+    def restarts(self, replica: int | Door) -> int:
+        """How often that replica of Argo CD was restarted, alone or with all."""
+        return 0 if isinstance(replica, Door) else self._restarts + self.pods.lives(replica)
 
     def restart_argocd(self, outage: float) -> None:
         """Nothing listens for so long, connections are cut, and counters of failed logins are gone."""
         self._restarts += 1
         self.argocd.restart(outage)
-        for line in self._lines:
+        self.pods.withhold(outage)
+        self._tell_of_the_end(self._lines)
+
+    def replace_pod(self, replica: int, noticed_after: float) -> None:
+        """One pod of Argo CD makes room for a new one at another address; the EndpointSlice has it so much later."""
+        self.pods.replace(replica, noticed_after)
+        self._tell_of_the_end([line for line in self._lines if line.replica == replica])
+
+    def _tell_of_the_end(self, lines: list[Line]) -> None:
+        for line in lines:
             if self.rolled.random() < TOLD_OF_THE_END:
                 line.ended_by_the_server()
 
@@ -229,8 +246,11 @@ class World:
         """Whether it listens."""
         return not self.argocd.restarting()
 
-    def serve(self, request: Request, replica: int, sender: str, sent: float, proxy: Kind | None) -> Response:
+    def serve(self, request: Request, line: Line, sent: float, proxy: Kind | None) -> Response:
         """A request arrives at Argo CD."""
+        replica, sender = line.replica, line.sender
+        if isinstance(replica, Door):
+            return by_a_stranger(line.address, request)
         self._chosen = replica
         before = self.argocd.settings
         if proxy is not None:
@@ -299,12 +319,13 @@ def settings_of(plan: Plan) -> Settings:
     )
     target = TargetSettings(
         name=TARGET,
-        address=address.of_service("argo-cd-server"),
+        address=address.of_service(SERVICE),
         mode=Mode.PASSWORD if plan.by_password else Mode.TOKEN,
         token_source=InSecret(*TOKEN, NAMESPACE),
         password_source=InSecret(*PASSWORD, NAMESPACE) if plan.by_password else None,
         username=ACCOUNT if plan.by_password else None,
         expected_account=ACCOUNT,
+        service=ServiceName(SERVICE) if plan.every_replica else None,
         namespace=NAMESPACE,
         interval=plan.interval,
         account_interval=plan.account_interval,
