@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from simulation.draw import draw
+from simulation.draw import draw, plain
 from simulation.run import run
 
 # A fixed number for every day; `.ci/run` plays more.
@@ -34,6 +34,11 @@ def test_a_fixed_number_of_seeds_breaks_no_rule(chunk: int) -> None:
 @pytest.mark.parametrize("seed", [seed for seed in KEPT if seed >= CHUNKS * SEEDS] or [KEPT[0]])
 def test_a_seed_that_once_failed_breaks_no_rule_any_more(seed: int) -> None:
     assert run(seed).violation is None, f"make simulate SEED={seed}"
+
+
+@pytest.mark.parametrize("seed", [seed for seed in KEPT if draw(seed) != plain(seed)])
+def test_a_seed_that_failed_before_it_had_more_features_holds_without_them_too(seed: int) -> None:
+    assert run(seed, plain(seed)).violation is None
 
 
 def test_a_seed_is_the_same_world_each_time() -> None:
