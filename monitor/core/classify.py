@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from monitor.core.answers import (
-    CODE_INVALID_ARGUMENT,
     read_account,
     read_can_i,
     read_error,
@@ -22,6 +21,7 @@ from monitor.core.answers import (
 from monitor.core.causes import NO_SESSION, SETTINGS_REMEDY, find_wording, is_of_own_settings
 from monitor.core.claims import ARGOCD_ISSUER
 from monitor.core.inference import infer
+from monitor.core.lacking import lacking
 from monitor.core.model import Answer, Expectation, Fault, FaultKind, Observation, Reply, Verdict
 from monitor.core.questions import without_capability
 from monitor.core.remedies import fault_remedy, remedy
@@ -96,27 +96,9 @@ def token_is_accepted(seen: Observation, expected: Expectation, now: float) -> F
             Status.WRONG_ACCOUNT,
             f"the token works, as account {named} instead of {expected.account}",
         )
-    missing = [
-        permission
-        for permission, answer in zip(expected.permissions, seen.permissions, strict=False)
-        if read_can_i(answer) is False
-    ]
-    if missing:
-        return Finding(
-            Status.INSUFFICIENT_PERMISSIONS,
-            f"the token works, but account {named} lacks the permission {', '.join(missing)}",
-        )
-    unknown = [
-        f"{permission} ({error.message})"
-        for permission, answer in zip(expected.permissions, seen.permissions, strict=False)
-        if (error := read_error(answer)) is not None and error.code == CODE_INVALID_ARGUMENT
-    ]
-    if unknown:
-        return Finding(
-            Status.INSUFFICIENT_PERMISSIONS,
-            f"the token works, but Argo CD does not know the permission {unknown[0]}",
-            "Correct `requiredPermissions`: RESOURCE/ACTION/OBJECT in the words that the server's answer lists.",
-        )
+    lacks = lacking(seen, expected, account)
+    if lacks is not None:
+        return Finding(Status.INSUFFICIENT_PERMISSIONS, *lacks)
     expires_at = _expiry(seen)
     if expires_at is not None and expires_at - now <= told_within(seen, expires_at, expected):
         return Finding(Status.EXPIRING, f"the token works and expires in {_span(expires_at - now)}")

@@ -7,9 +7,11 @@ So a request with a bad body is told so before its token is looked at.
 from __future__ import annotations
 
 import gzip
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from html import escape
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qsl, unquote
@@ -21,6 +23,7 @@ from monitor.simulator.messages import HTML, PLAIN_TEXT, APIError, Broken, Code,
 from monitor.simulator.messages import Request as Request
 from monitor.simulator.messages import Response as Response
 from monitor.simulator.state import ArgoCDState
+from monitor.simulator.wording import Version
 
 REFUSED = Response(0, broken=Broken.REFUSED)
 PAGE_NOT_FOUND = "404 page not found"
@@ -69,7 +72,10 @@ def handle(state: ArgoCDState, request: Request, replica: int | None = None) -> 
         return REFUSED
     replica = state.replica() if replica is None else replica
     raw_path, _, raw_query = request.target.partition("?")
-    path = unquote(raw_path)  # the gateway matches the decoded path: %2F in a key's id parts it in two
+    if (cleaned := _cleaned(raw_path)) != raw_path:
+        return _redirect(request, cleaned, state.wording.version)
+    # The gateway matches the decoded path: %2F in a key's id parts it in two, and two of them become one.
+    path = re.sub("//+", "/", unquote(raw_path))
     if state.root_path and path != "/healthz":
         prefix = f"/{state.root_path}"
         if not path.startswith(f"{prefix}/"):
@@ -85,6 +91,28 @@ def handle(state: ArgoCDState, request: Request, replica: int | None = None) -> 
         return text_error(415, "Invalid content type")
     call = Call(state, replica, state.seen_by(replica), request, query=dict(parse_qsl(raw_query)))
     return _route(call, path)
+
+
+def _cleaned(path: str) -> str:
+    """The path as Go's router wants it (net/http cleanPath): without empty parts, `.` and `..`."""
+    if "//" not in path and "/." not in path:
+        return path
+    parts: list[str] = []
+    for part in path.split("/"):
+        if part == "..":
+            del parts[-1:]
+        elif part not in ("", "."):
+            parts.append(part)
+    end = "/" if parts and path.endswith("/") else ""
+    return f"/{'/'.join(parts)}{end}"
+
+
+def _redirect(request: Request, path: str, version: Version) -> Response:
+    """To the path that is meant. Go 1.26 says so with 307, those before with 301."""
+    status, words = (307, "Temporary Redirect") if version == "3" else (301, "Moved Permanently")
+    query = request.target.partition("?")[1] + request.target.partition("?")[2]
+    body = f'<a href="{escape(path + query)}">{words}</a>.\n\n' if request.method == "GET" else ""
+    return Response(status, {"content-type": HTML, "location": path + query}, body.encode("utf-8", "replace"))
 
 
 def redirect_to_https(request: Request, root_path: str = "") -> Response:

@@ -70,6 +70,8 @@ TABLE: list[tuple[str, Observation, Status, str]] = [
     ("no account named", accepted(username=""), Status.WRONG_ACCOUNT, "(without a name)"),
     ("a permission lacks", accepted(permissions=(YES, NO)), Status.INSUFFICIENT_PERMISSIONS, "lacks the permission projects/get/*"),
     ("both lack", accepted(permissions=(NO, NO)), Status.INSUFFICIENT_PERMISSIONS, "applications/get/*/*, projects/get/*"),
+    ("one lacks, one was redirected", accepted(permissions=(Reply(301), NO)), Status.INSUFFICIENT_PERMISSIONS, "lacks the permission projects/get/*"),
+    ("a permission redirected", accepted(permissions=(Reply(307), YES)), Status.INSUFFICIENT_PERMISSIONS, "cannot be asked for the permission applications/get/*/*"),
     ("control let through", accepted(control_userinfo=userinfo("anyone")), Status.NOT_ARGOCD, "must be refused was accepted"),
     ("revoked", refused("account ci does not have token with id tm-1"), Status.REVOKED, "tm-1 was deleted"),
     ("revoked, userinfo refuses", only(refusal("account ci does not have token with id tm-1")), Status.REVOKED, "deleted"),

@@ -587,3 +587,29 @@ def test_the_whole_build_is_told_where_nobody_has_to_sign_in(state: ArgoCDState)
     assert "GoVersion" not in get(state, "/api/version")
     state.set_anonymous(Role.NONE)
     assert "GoVersion" in get(state, "/api/version")
+
+
+@pytest.mark.parametrize(("version", "status"), [("3", 307), ("2", 301)])
+@pytest.mark.parametrize(
+    ("target", "location"),
+    [
+        ("//api/v1/session/userinfo", USERINFO),
+        ("/api//v1/session/userinfo?x=1", f"{USERINFO}?x=1"),
+        ("/api/v1/account/can-i/applications/get/../x", "/api/v1/account/can-i/applications/x"),
+        ("/api/v1/account/./ci/", "/api/v1/account/ci/"),
+        ("/..", "/"),
+    ],
+)
+def test_a_path_that_is_not_clean_is_redirected(
+    clock: Clock, version: Version, status: int, target: str, location: str
+) -> None:
+    """As Go's router does with a server of 3.6; older ones of Go say 301."""
+    answer = ask(installation(clock, wording=version), "GET", target)
+    assert (answer.status, answer.headers["location"]) == (status, location)
+
+
+def test_of_two_slashes_in_an_object_one_arrives(state: ArgoCDState) -> None:
+    """So it was on a server of 3.6: a policy with the whole URL does not fit a question about it."""
+    state.create_project("default", {"ci": ProjectRole((Policy("clusters", "get", "https:/a"),))})
+    token = state.mint_project_token("default", "ci")
+    assert get(state, "/api/v1/account/can-i/clusters/get/https%3A%2F%2Fa", token) == {"value": "yes"}

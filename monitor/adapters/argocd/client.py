@@ -58,10 +58,18 @@ class Endpoint:
 def request_path(question: Question) -> str:
     """Where a question is put, below the root path."""
     if question.permission is not None:
-        return f"/api/v1/account/can-i/{quote(question.permission, safe='/*')}"
+        return f"/api/v1/account/can-i/{_can_i_path(question.permission)}"
     if question.account is not None:
         return f"/api/v1/account/{quote(question.account, safe='')}"
     return USERINFO
+
+
+def _can_i_path(permission: str) -> str:
+    """A permission as the end of a path that Go's router does not clean away, by a redirect: `https://`, `.` and `..`."""
+    parts = [
+        part.replace(".", "%2E") if part in (".", "..") else quote(part, safe="*") for part in permission.split("/")
+    ]
+    return "/".join(parts).replace("//", "%2F%2F")
 
 
 class ArgoCDClient:

@@ -218,13 +218,16 @@ class ClusterSettings:
         await self._patch({f"accounts.{ACCOUNT}": None})
 
     async def anonymous(self, on: bool) -> None:
-        await self._patch({"users.anonymous.enabled": "true" if on else "false"})
+        if on:  # whatever an installation gives them of its own
+            await self.anonymous_role(Role.READONLY)
+        else:
+            await self._patch({"users.anonymous.enabled": "false"})
 
     async def anonymous_role(self, role: Role) -> None:
         everything = f"p, {Role.EVERYTHING}, *, *, *, allow"
         policy = {"policy.csv": f"{self._rbac.get('policy.csv', '')}\n{everything}", "policy.default": str(role)}
         await self._api.patch_namespaced_config_map("argocd-rbac-cm", self._namespace, {"data": policy})
-        await self.anonymous(True)
+        await self._patch({"users.anonymous.enabled": "true"})
 
     async def project(self, name: str, role: str) -> None:
         self._projects.append(name)

@@ -59,6 +59,25 @@ async def test_a_permission_that_the_server_does_not_know_is_told(lab: Lab) -> N
     assert "does not know" in verdict.cause
 
 
+async def test_a_permission_for_the_url_of_a_cluster_is_asked_and_not_passed_over(lab: Lab) -> None:
+    """Go's router takes `//` out of a path by a redirect: what is asked must not look like it."""
+    url = "https://kubernetes.default.svc"
+    _, token = await lab.mint("admin")
+    assert (await judged(lab, token, Expectation(permissions=(f"clusters/get/{url}",)))).status is Status.VALID
+    _, token = await lab.mint()
+    verdict = await judged(lab, token, Expectation(permissions=(f"clusters/delete/{url}",)))
+    assert verdict.status is Status.INSUFFICIENT_PERMISSIONS
+    assert f"clusters/delete/{url}" in verdict.cause
+
+
+@pytest.mark.parametrize("object_", ["../x", "./x", "a/../b", "a%2Fb", "a?b#c", "a/", "[a]{b}", "'\"<>"])
+async def test_a_permission_for_any_object_is_asked(lab: Lab, object_: str) -> None:
+    _, token = await lab.mint()
+    verdict = await judged(lab, token, Expectation(permissions=(f"applications/delete/{object_}",)))
+    assert verdict.status is Status.INSUFFICIENT_PERMISSIONS
+    assert "lacks the permission" in verdict.cause
+
+
 async def test_a_broken_signature_is_told_as_a_changed_signing_key(lab: Lab) -> None:
     _, token = await lab.mint()
     head, _, signature = token.rpartition(".")
