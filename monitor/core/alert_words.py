@@ -31,6 +31,13 @@ _EXPECTED = Expectation(account="ACCOUNT", where="its Secret or file")
 _PENDING = "Let the monitor read the token: `token-monitor doctor` names the permission or file that is missing."
 
 
+# Of a token that some replicas of argocd-server accept and some refuse (`everyReplica`).
+_SPLIT_REMEDY = (
+    "Some replicas of argocd-server accept it, others ({{ $split }}) refuse it: a new token does not mend that. The monitor's page"
+    " and `token-monitor status` name the pods to restart."
+)
+
+
 def _status(statuses: Iterable[Status]) -> str:
     """Sets `$status` to the present one, if it is one of these; else to an empty text."""
     names = "|".join(statuses)
@@ -57,6 +64,8 @@ def _remedy(status: Status) -> str:
     """The remedy of one status. The built-in admin and the roles of projects have settings of their own."""
     if status is Status.PENDING:
         return _PENDING
+    if status is Status.REJECTED:
+        return f"{{{{ if $split }}}}{_SPLIT_REMEDY}{{{{ else }}}}{_templated(remedy(status, _EXPECTED, _ACCOUNT))}{{{{ end }}}}"
     usual, role = (_templated(remedy(status, _EXPECTED, name)) for name in (_ACCOUNT, _ROLE))
     admin = remedy(status, _EXPECTED, "admin")
     if role != usual:
@@ -94,11 +103,17 @@ _COMMAND = f"""{{{{- $shown := "ACCOUNT" -}}}}
 {{{{- end -}}}}
 """
 _NAMED = "target {{ $labels.target }} ({{ with $account }}account {{ . }} at {{ end }}{{ $server }})"
+# How many replicas of the server refuse the token while others accept it, as a text; empty where they agree.
+_SPLIT = """{{- $split := "" -}}
+{{- with printf `max(tokenmonitor_server_replicas{%s,answer="refused"}) > 0 and max(tokenmonitor_server_replicas{%s,answer="accepted"}) > 0` $at $at | query -}}
+{{- $split = . | first | value | printf "%.0f" -}}
+{{- end -}}
+"""
 # Where the monitor itself says more.
 _MORE = "`token-monitor status --target {{ $labels.target }}` shows where it stands."
 
 SAYS_REFUSED = (
-    f"{_AT}{_WHOSE}{_COMMAND}{_status(REFUSED)}"
+    f"{_AT}{_WHOSE}{_COMMAND}{_status(REFUSED)}{_SPLIT}"
     f"Argo CD refuses the token of {_NAMED}"
     "{{ with $status }}: {{ . }}.{{ else }}. At this moment it cannot be asked for the reason.{{ end }}"
     " Whoever uses this token gets no answer from Argo CD.\n"

@@ -8,8 +8,10 @@ import pytest
 from monitor.core import remedies
 from monitor.core.alert_words import PLAIN_NAME
 from monitor.core.alerts import AlertName, Severity
+from monitor.core.endpoint_slices import Replica
 from monitor.core.model import Expectation
 from monitor.core.remedies import remedy
+from monitor.core.replicas import ReplicasReport, Said, Voice
 from monitor.core.report import RotationReport
 from monitor.core.status import Kind, Status
 
@@ -223,3 +225,16 @@ def test_targets_of_the_same_name_elsewhere_are_not_mistaken_for_this_one(tmp_pa
 
 def test_a_name_is_shown_in_a_command_by_the_same_rule_as_in_a_remedy() -> None:
     assert remedies._PLAIN_NAME.pattern == PLAIN_NAME
+
+
+def test_of_replicas_that_disagree_no_new_token_is_asked_for(tmp_path: Path) -> None:
+    """The runbook and the page name the pods; a new key would be refused by the same ones."""
+    said = (Said.ACCEPTED, Said.ACCEPTED, Said.REFUSED)
+    voices = tuple(Voice(Replica(f"argocd-server-{n}", f"10.0.0.{n}", 8080), one) for n, one in enumerate(said))
+    target = Target(((0, Status.REJECTED),), replicas=ReplicasReport("argocd/argocd-server", voices, 3))
+    words = (
+        f"Argo CD refuses the token of {WHOSE}: rejected. Whoever uses this token gets no answer from Argo CD. Some replicas of"
+        " argocd-server accept it, others (1) refuse it: a new token does not mend that. The monitor's page and `token-monitor status`"
+        " name the pods to restart."
+    )
+    says(tmp_path, target, AlertName.REFUSED, Severity.CRITICAL, MINUTE, words)

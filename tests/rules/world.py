@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from monitor.core.model import Mode, Verdict
+from monitor.core.replicas import ReplicasReport
 from monitor.core.report import RotationReport, TargetReport
 from monitor.core.status import Kind, Status
 from monitor.metrics import target_lines
@@ -45,6 +46,7 @@ class Target:
     account: str = "ci"
     anonymous: Timeline[bool] = ((0, False),)
     rotation: Timeline[RotationReport | None] = ((0, None),)
+    replicas: ReplicasReport | None = None
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,7 @@ def _report(target: Target, now: float, told: dict[str, Verdict], *, pending: bo
         told=told.get(target.name),
         anonymous_access=None if pending else at(target.anonymous, now),
         rotation=at(target.rotation, now),
+        replicas=target.replicas,
     )
 
 
