@@ -120,7 +120,7 @@ async def _rotate(
     if rotator is None:
         raise click.ClickException(f"{target.name} cannot be rotated: give its token in a Secret or a file.")
     happened.plan = _condensed(await rotator.plan())
-    if as_text:
+    if as_text and happened.plan:
         _show_plan(happened.plan)
     if rotator.problem:
         _end(happened, "failed", f"{rotator.problem}. {happened.where}", ERROR)
@@ -195,7 +195,7 @@ def _condensed(plan: Sequence[Planned]) -> Sequence[Planned]:
 
 
 def _show_plan(plan: Sequence[Planned]) -> None:
-    began = plan[0].at if plan else 0.0
+    began = plan[0].at
     click.echo("The plan, if all goes well:")
     for step in plan:
         click.echo(f"  {'+' + written(round(step.at - began)):<9} {rfc3339(step.at)}  {step.state:<10} {step.words}")

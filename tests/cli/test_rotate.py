@@ -209,7 +209,9 @@ def test_a_journal_that_cannot_be_read_stops_everything(place: Place, capsys: Ou
     place.journal.write_text("{")
     place.journal.chmod(0o600)
     assert rotate(place) == 3
-    assert "damaged" in capsys.readouterr().err
+    told = capsys.readouterr()
+    assert "damaged" in told.err
+    assert told.out == "", "there is no plan"
     assert place.key_ids() == {"k1"}
 
 
