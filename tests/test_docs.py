@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+from monitor.cli.main import COMMANDS
 from monitor.core.status import Kind, Status
 from scripts.docs import DOCS, DOCUMENTS
 
 ROOT = Path(__file__).parent.parent
+OPTION = re.compile(r"(?<=\s)--[a-z][a-z-]*")
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
@@ -40,3 +43,29 @@ def test_every_make_target_that_is_named_is_there() -> None:
     }
     assert len(named) > 5
     assert {name: file for name, file in named.items() if name not in there} == {}
+
+
+def test_every_command_and_option_that_is_named_is_there() -> None:
+    """In documents, in texts of the program and in the chart: `token-monitor doctor --rbac`."""
+    options = {name: _options(name) for name in COMMANDS}
+    folders = ("charts", "docs", "monitor", "scripts")
+    files = [*ROOT.glob("*.md"), *(file for folder in folders for file in (ROOT / folder).rglob("*"))]
+    missing = []
+    for file in files:
+        if file.suffix not in {".md", ".py", ".yaml", ".tpl", ".txt", ".html"}:
+            continue
+        for name, rest in re.findall(r"token-monitor ([a-z]+)((?: [^\n`#|;&()]*)?)", file.read_text(errors="replace")):
+            if name in options:
+                missing += [
+                    f"{file.name}: {name} {one}" for one in re.findall(OPTION, rest) if one not in options[name]
+                ]
+    assert missing == []
+    assert "--rbac" in options["doctor"]
+    assert "--without-files" in options["config"]
+
+
+def _options(name: str) -> set[str]:
+    """Those of a command and of the ones below it."""
+    command = import_module(COMMANDS[name]).command
+    commands = [command, *getattr(command, "commands", {}).values()]
+    return {"--help", *(option for one in commands for parameter in one.params for option in parameter.opts)}
