@@ -138,30 +138,30 @@ class SimulatedLoop(asyncio.BaseEventLoop):
     # --- what BaseEventLoop calls ----------------------------------------------------------------------------------------
 
     def _run_once(self) -> None:
-        # One round after the other, without the way back through `run_forever`, where most of a long run's time would go.
+        # One round after the other: the way through `run_forever` would be a good part of a long run.
+        ready = self._ready
         while not self._stopping:  # type: ignore[attr-defined]
-            self._ready.extend(self._due())
-            for _ in range(len(self._ready)):
-                step = self._ready.popleft()
+            if self._timers and (not ready or self._timers[0][0] <= self.now):
+                self._take_due(inf if not ready else self.now)
+            if not ready:
+                raise StandstillError("everybody waits, and nothing is going to happen")
+            for _ in range(len(ready)):
+                step = ready.popleft()
                 if not step.cancelled() and self._may_run(step):
                     step._run()  # noqa: SLF001
 
-    def _due(self) -> list[asyncio.TimerHandle]:
-        """The timers whose moment has come; the next moment comes where there is nothing else to do."""
-        timers, due = self._timers, list[asyncio.TimerHandle]()
-        now = self.now if self._ready else inf
-        while timers and timers[0][0] <= now:
+    def _take_due(self, until: float) -> None:
+        """The timers up to then are steps now. inf: those of the next moment in which there is one, which comes now."""
+        timers = self._timers
+        while timers and timers[0][0] <= until:
             at, _, handle = heapq.heappop(timers)
             handle._scheduled = False  # type: ignore[attr-defined]  # noqa: SLF001
             if handle.cancelled():
                 self._cancelled -= 1
                 continue
-            if now == inf:
-                self.now = now = max(self.now, at)
-            due.append(handle)
-        if not due and now == inf:
-            raise StandstillError("everybody waits, and nothing is going to happen")
-        return due
+            if until == inf:
+                self.now = until = max(self.now, at)
+            self._ready.append(handle)
 
     def _may_run(self, step: asyncio.Handle) -> bool:
         process = step._context.get(PROCESS)  # type: ignore[attr-defined]  # noqa: SLF001

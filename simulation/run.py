@@ -69,5 +69,5 @@ def months(days: float) -> Plan:
         grace=600.0,
         consumers=("mounted",),
         active=days * DAY,
-        stretch=40.0,
+        stretch=60.0,
     )

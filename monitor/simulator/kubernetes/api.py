@@ -9,6 +9,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing
+from typing import Any
 
 from monitor.cluster import Answer, Event, NoAnswer
 from monitor.ports import Clock
@@ -131,7 +132,8 @@ def _no_answer(broken: Broken) -> NoAnswer:
     return NoAnswer("the Kubernetes API cannot be reached: ServerDisconnectedError")
 
 
-def _copy(value: Mapping[str, object]) -> dict[str, object]:
-    # Through JSON, as over the wire: what a client does with its copy stays with the client.
-    copied: dict[str, object] = json.loads(json.dumps(value))
-    return copied
+def _copy(value: Any) -> Any:
+    # As over the wire: what a client does with its copy stays with the client. (Through JSON it takes twice as long.)
+    if isinstance(value, dict):
+        return {name: _copy(each) for name, each in value.items()}
+    return [_copy(each) for each in value] if isinstance(value, list | tuple) else value
