@@ -52,7 +52,7 @@ PARTS: Mapping[str, str] = {
     "monitor.simulator": "an Argo CD, a Kubernetes API",
     "monitor.services": "gather, let decide, act",
     "monitor.adapters": "one outside world each",
-    "monitor.metrics": "every metric",
+    "monitor.metrics": "the text of the metrics",
     "monitor.config": "the configuration file",
     "monitor.cluster": "a Kubernetes API, as a protocol",
     "monitor.ports": "what the core needs, as protocols",

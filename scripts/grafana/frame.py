@@ -10,7 +10,7 @@ from grafana_foundation_sdk.builders import dashboard
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import common
 from grafana_foundation_sdk.models import dashboard as model
-from monitor.metrics import PREFIX
+from monitor.core.metric_table import PREFIX
 
 from scripts.grafana.panels import DATASOURCE, AnyPanel
 

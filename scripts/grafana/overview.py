@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.models import dashboard as model
 from monitor.core.alerts import OF_TARGET, Thresholds
+from monitor.core.metric_table import CANNOT_TELL
 from monitor.core.replicas import NOT_ASKED, Said
 from monitor.core.status import FACTS, Kind
-from monitor.metrics import CANNOT_TELL
 
 from scripts.grafana import panels, rotations
 from scripts.grafana import queries as q

@@ -13,9 +13,9 @@ from collections.abc import Iterable, Mapping
 from monitor.core.alert_conditions import SUCCEEDED
 from monitor.core.alerts import OF_TARGET
 from monitor.core.journal import State
+from monitor.core.metric_table import METRICS, PREFIX
 from monitor.core.report import STOOD_DOWN
 from monitor.core.status import Kind, Status
-from monitor.metrics import METRICS, PREFIX
 
 BY = f"by ({', '.join(OF_TARGET)})"
 RATE = "$__rate_interval"
@@ -184,5 +184,7 @@ def _one_of(label: str, values: Iterable[str]) -> str:
 
 def _name(metric: str) -> str:
     if metric not in _DECLARED:
-        raise ValueError(f"{metric} is not declared in monitor/metrics.py; a dashboard may only ask for what is")
+        raise ValueError(
+            f"{metric} is not declared in monitor/core/metric_table.py; a dashboard may only ask for what is"
+        )
     return PREFIX + metric

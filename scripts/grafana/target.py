@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from grafana_foundation_sdk.models import dashboard as model
+from monitor.core.metric_table import CANNOT_TELL
 from monitor.core.replicas import Said
-from monitor.metrics import CANNOT_TELL
 
 from scripts.grafana import panels, rotations
 from scripts.grafana import queries as q

@@ -11,6 +11,7 @@ import pytest
 from monitor import metrics as declared
 from monitor.core.endpoint_slices import Replica
 from monitor.core.journal import State
+from monitor.core.metric_table import METRICS, Type
 from monitor.core.model import Mode, Verdict
 from monitor.core.replicas import ReplicasReport, Said, Voice
 from monitor.core.report import EFFECTS_THAT_FAIL, RotationReport, TargetReport
@@ -18,7 +19,7 @@ from monitor.core.sharding import Doubt, Everything, Part, Spare, Undecided
 from monitor.core.status import Kind, Status
 from monitor.core.whole import Replica as Sharer
 from monitor.core.whole import Whole
-from monitor.metrics import METRICS, Metrics, Type, target_lines
+from monitor.metrics import Metrics, target_lines
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 

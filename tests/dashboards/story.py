@@ -16,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from monitor.core.endpoint_slices import Replica as Behind
 from monitor.core.journal import State
+from monitor.core.metric_table import CANNOT_TELL
 from monitor.core.model import DAY, Mode, Verdict
 from monitor.core.replicas import ReplicasReport, Said, Voice
 from monitor.core.report import EFFECTS_THAT_FAIL, RotationReport, TargetReport
@@ -23,7 +24,7 @@ from monitor.core.sharding import Doubt, Everything, Part, Standing, Undecided
 from monitor.core.status import Kind, Status
 from monitor.core.whole import Replica as Sharer
 from monitor.core.whole import Whole
-from monitor.metrics import CANNOT_TELL, CONTENT_TYPE, Metrics
+from monitor.metrics import CONTENT_TYPE, Metrics
 from prometheus_client import CollectorRegistry
 
 # After so many scrapes nothing changes any more.

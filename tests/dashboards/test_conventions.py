@@ -9,9 +9,9 @@ import pytest
 from grafana_foundation_sdk.models import units
 from monitor.core.alerts import OF_TARGET
 from monitor.core.journal import State
+from monitor.core.metric_table import METRICS, PREFIX, Metric, Type
 from monitor.core.report import EFFECTS_THAT_FAIL, STOOD_DOWN
 from monitor.core.status import Kind, Status
-from monitor.metrics import METRICS, PREFIX, Metric, Type
 
 from tests.dashboards.files import ASKING, BOARDS, PANELS, QUERIES, variables
 from tests.dashboards.promql import EVERYTHING, Selector, interpolated, selectors

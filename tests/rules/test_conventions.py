@@ -13,11 +13,11 @@ from monitor.config.durations import parse
 from monitor.config.model import Document
 from monitor.core.alerts import ALERTS, OF_MONITOR, OF_TARGET, AlertName, Severity, Thresholds, camel, identity
 from monitor.core.journal import State
+from monitor.core.metric_table import METRICS, PREFIX, Type
 from monitor.core.model import Expectation
 from monitor.core.report import STOOD_DOWN
 from monitor.core.rules import URGENT_INTERVAL, RuleOptions, chart_file, groups
 from monitor.core.status import Kind, Status
-from monitor.metrics import METRICS, PREFIX, Type
 
 RULES: list[Any] = [rule for group in groups() for rule in group["rules"]]
 BY_NAME = {metric.full_name: metric for metric in METRICS}
