@@ -49,15 +49,21 @@ _PROJECT_TOKEN = "/api/v1/projects/{project}/roles/{role}/token"  # noqa: S105 -
 
 ROUTES = (
     Route("GET", "/api/v1/session/userinfo", sessions.userinfo, open=True),
-    Route("POST", "/api/v1/session", sessions.create, True, "SessionCreateRequest", _LOGIN),
+    Route("POST", "/api/v1/session", sessions.create, True, "session.SessionCreateRequest", _LOGIN),
     Route("DELETE", "/api/v1/session", sessions.delete, open=True),
     Route("GET", "/api/v1/account", accounts.list_accounts),
     Route("GET", "/api/v1/account/{name}", accounts.get_account),
-    Route("PUT", "/api/v1/account/password", accounts.update_password, False, "UpdatePasswordRequest", _PASSWORD),
+    Route(
+        "PUT", "/api/v1/account/password", accounts.update_password, False, "account.UpdatePasswordRequest", _PASSWORD
+    ),
     Route("GET", "/api/v1/account/can-i/{resource}/{action}/{object=**}", accounts.can_i),
-    Route("POST", "/api/v1/account/{name}/token", accounts.create_token, False, "CreateTokenRequest", _NEW_TOKEN),
+    Route(
+        "POST", "/api/v1/account/{name}/token", accounts.create_token, False, "account.CreateTokenRequest", _NEW_TOKEN
+    ),
     Route("DELETE", "/api/v1/account/{name}/token/{id}", accounts.delete_token),
-    Route("POST", _PROJECT_TOKEN, projects.create_token, False, "ProjectTokenCreateRequest", _NEW_PROJECT_TOKEN),
+    Route(
+        "POST", _PROJECT_TOKEN, projects.create_token, False, "project.ProjectTokenCreateRequest", _NEW_PROJECT_TOKEN
+    ),
     Route("DELETE", _PROJECT_TOKEN + "/{iat}", projects.delete_token),
     Route("GET", "/api/v1/applications", about.applications),
     Route("GET", "/api/v1/certificates", about.certificates),

@@ -44,7 +44,7 @@ def decode_object(data: bytes, go_type: str) -> dict[str, Any]:
     """A JSON object. `null` is an empty one: Go leaves untouched what it would decode it into."""
     text = data.decode("utf-8", "replace")
     try:
-        value = json.loads(text)
+        value = json.loads(text, parse_float=_Float)
     except json.JSONDecodeError as error:
         raise DecodingError(_complaint(text, error)) from None
     except RecursionError:
@@ -59,7 +59,10 @@ def decode_object(data: bytes, go_type: str) -> dict[str, Any]:
 
 
 def decode_message(data: bytes, message: str, fields: Mapping[str, type]) -> dict[str, Any]:
-    """The fields of a request message; absent ones are empty. An empty body is an empty message (io.EOF is let by)."""
+    """The fields of a request message (`account.CreateTokenRequest`); absent ones are empty.
+
+    An empty body is an empty message (io.EOF is let by).
+    """
     empty = {name: kind() for name, kind in fields.items()}
     if not data.strip():
         return empty
@@ -69,13 +72,25 @@ def decode_message(data: bytes, message: str, fields: Mapping[str, type]) -> dic
         if given is None:
             continue
         if type(given) is not kind or (kind is int and given not in _INT64):
-            shown = f"number {given}" if isinstance(given, float) else _kind(given)
-            wanted = "int64" if kind is int else "string"
-            raise DecodingError(
-                f"json: cannot unmarshal {shown} into Go struct field {message}.{name} of type {wanted}"
-            )
+            shown = f"number {given}" if kind is int and _kind(given) == "number" else _kind(given)
+            wanted, struct = "int64" if kind is int else "string", message.rpartition(".")[2]
+            raise DecodingError(f"json: cannot unmarshal {shown} into Go struct field {struct}.{name} of type {wanted}")
         empty[name] = _LONE_SURROGATE.sub("\ufffd", given) if isinstance(given, str) else given
     return empty
+
+
+class _Float(float):
+    """A number with a point or an exponent, which Go shows as it was written."""
+
+    def __new__(cls, text: str) -> _Float:
+        found = super().__new__(cls, text)
+        found.text = text
+        return found
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
 
 
 def go_value(value: object) -> str:
@@ -86,7 +101,7 @@ def go_value(value: object) -> str:
 
 
 def _kind(value: object) -> str:
-    return _KINDS.get(type(value), "null")
+    return "number" if isinstance(value, float) else _KINDS.get(type(value), "null")
 
 
 def _complaint(text: str, error: json.JSONDecodeError) -> str:

@@ -613,3 +613,25 @@ def test_of_two_slashes_in_an_object_one_arrives(state: ArgoCDState) -> None:
     state.create_project("default", {"ci": ProjectRole((Policy("clusters", "get", "https:/a"),))})
     token = state.mint_project_token("default", "ci")
     assert get(state, "/api/v1/account/can-i/clusters/get/https%3A%2F%2Fa", token) == {"value": "yes"}
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("[]", "array into Go value of type account.CreateTokenRequest"),
+        ('"x"', "string into Go value of type account.CreateTokenRequest"),
+        ('{"expiresIn":1e3}', "number 1e3 into Go struct field CreateTokenRequest.expiresIn of type int64"),
+        ('{"expiresIn":1.50}', "number 1.50 into Go struct field CreateTokenRequest.expiresIn of type int64"),
+        (
+            '{"expiresIn":99999999999999999999}',
+            "number 99999999999999999999 into Go struct field CreateTokenRequest.expiresIn of type int64",
+        ),
+        ('{"expiresIn":"60"}', "string into Go struct field CreateTokenRequest.expiresIn of type int64"),
+        ('{"id":5}', "number into Go struct field CreateTokenRequest.id of type string"),
+    ],
+)
+def test_a_body_of_another_type_is_refused_in_the_words_of_go(state: ArgoCDState, body: str, words: str) -> None:
+    """As a server of 3.6 answered."""
+    headers = {"content-type": "application/json"}
+    answer = handle(state, Request("POST", f"{OWN_ACCOUNT}/token", headers, body.encode()))
+    assert (answer.status, json.loads(answer.body)["message"]) == (400, f"json: cannot unmarshal {words}")
