@@ -135,6 +135,9 @@ def scheduled(why: Why) -> str | None:
     return "the schedule says so" if known and why.now - max(known) >= why.policy.every else None
 
 
+# A new key may help, and only a person can know: the cause is not known, or somebody put such a token there.
+HELPED_BY_HAND = frozenset({Status.REJECTED, Status.FOREIGN_ISSUER, Status.NOT_YET_VALID})
+
 REASONS: tuple[Reason, ...] = (demanded, refused, ends_soon, scheduled)
 
 
@@ -157,8 +160,15 @@ def why_not(why: Why) -> str:
     if why.status.kind is not Kind.REFUSED:
         return ""
     if not why.status.facts.mended_by_minting:
-        return f"the token is {why.status}, which a new key does not mend"
+        return not_mended(why.status, why.policy)
     return f"the token is {why.status} and there is no password to log in with: put a new token there"
+
+
+def not_mended(status: Status, policy: Policy) -> str:
+    """Why no key is made for a token that is refused for such a cause, and what to do where one would help after all."""
+    if policy.by_password and status in HELPED_BY_HAND:
+        return f"the token is {status}, for which no key is made: where a new one is wanted, take the token out of its place"
+    return f"the token is {status}, which a new key does not mend"
 
 
 def renewal_time(why: Why) -> float:

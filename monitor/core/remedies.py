@@ -72,9 +72,9 @@ def remedy(status: Status, expected: Expectation, account: str | None) -> str:
                 f" A new token would not help."
             )
         case Status.FOREIGN_ISSUER:
-            return f"Use an API key of an Argo CD account instead of a token of another issuer. {mint}"
+            return f"Use an API key of an Argo CD account instead of a token of another issuer. {_anew(expected, name)}"
         case Status.REJECTED:
-            return f"{_SERVER_LOG} for this request. If the cause is not found there: {mint}"
+            return f"{_SERVER_LOG} for this request. If the cause is not found there: {_anew(expected, name)}"
         case Status.UNREACHABLE:
             return "Check the address, the Service argocd-server and the network policies on the way."
         case Status.TLS_ERROR:
@@ -130,6 +130,16 @@ def _command(account: str) -> str:
     if role is not None:
         return f"`argocd proj role create-token {role}`"
     return f"`argocd account generate-token --account {account}`"
+
+
+def _anew(expected: Expectation, account: str) -> str:
+    """A new token where the monitor makes none by itself (`policy.not_mended`)."""
+    if expected.password_at:
+        return (
+            f"Take the token out of {expected.where}: the monitor then makes a new key, with the password in"
+            f" {expected.password_at}."
+        )
+    return _replacement(expected, account)
 
 
 def _replacement(expected: Expectation, account: str) -> str:

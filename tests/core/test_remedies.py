@@ -132,3 +132,12 @@ def test_where_the_monitor_makes_keys_itself_nobody_is_sent_to_make_one() -> Non
 
 def test_a_changed_password_is_asked_for_where_the_monitor_reads_it() -> None:
     assert remedy(Status.PASSWORD_CHANGED, RENEWED, "ci").startswith("Put the new password into Secret a/pw")
+
+
+@pytest.mark.parametrize("status", [Status.REJECTED, Status.FOREIGN_ISSUER])
+def test_where_the_monitor_makes_no_key_by_itself_it_is_told_how_to_have_one(status: Status) -> None:
+    said = remedy(status, RENEWED, "ci")
+    assert said.endswith(
+        "Take the token out of Secret a/argocd-token, key token: the monitor then makes a new key, with the password in Secret a/pw."
+    )
+    assert "by itself" not in said

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from monitor.core.effects import LookAtConsumers, Prove, Publish, RestartConsumers
 from monitor.core.journal import CLOCKS_DIFFER, Purpose, State
+from monitor.core.policy import not_mended
 from monitor.core.rotation.access import delete, list_or_wait
 from monitor.core.rotation.endings import abandon, adopt, failed, pause_after, stand_down, succeeded
 from monitor.core.rotation.limits import (
@@ -210,10 +211,10 @@ def _undone(s: Situation) -> Step | None:
 
 def _refused_again(s: Situation) -> Step | None:
     """The published key is refused: deleted, or the password was changed. Only a new rotation mends that."""
-    if not s.refused:
+    if s.status is None or not s.refused:
         return None
     if not s.mendable:
-        return Wait(s.now + FIRST_PAUSE, f"the token is {s.status}, which a new key does not mend")
+        return Wait(s.now + FIRST_PAUSE, not_mended(s.status, s.policy))
     # A replica that lags behind does not know the key yet.
     believed = s.journal.began_at + 2 * s.policy.settle
     if s.now < believed:
