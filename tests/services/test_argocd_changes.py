@@ -55,6 +55,19 @@ def test_a_revocation_is_known_within_the_second_however_long_the_interval_is() 
     with_changes(story)
 
 
+def test_a_change_in_another_installation_puts_off_no_round() -> None:
+    async def story(world: World, changes: ArgoCDChanges) -> None:
+        changes.set_targets({CI: ["a"], "elsewhere": ["b"]})
+        world.argocd.revoke_key("ci", "a")
+        changes.changed(CI, full=False)
+        await world.until(5.0 + 0.75 * SETTLE)
+        changes.changed("elsewhere", full=False)
+        await world.until(6.0)
+        assert shown_at(world, "revoked") - 5.0 == pytest.approx(SETTLE + CONFIRMATION_AFTER_CHANGE, abs=2 * GRAIN)
+
+    with_changes(story)
+
+
 def test_the_second_look_goes_over_fresh_connections() -> None:
     async def story(world: World, changes: ArgoCDChanges) -> None:
         world.servers["a"].fresh.clear()

@@ -87,6 +87,10 @@ async def test_without_permission_nobody_is_asked_and_the_problem_names_the_role
         world.allow("list,watch", "endpointslices", GROUP)
         await world.wait_for(lambda: names(watch) == ["a"], 120.0)
         assert problem(watch) == ""
+        world.state.go_away(300.0)
+        await asyncio.sleep(200.0)
+        assert "is forbidden" not in problem(watch), "what was denied once is no reason any more"
+        assert "see that the monitor reaches the Kubernetes API" in problem(watch)
 
 
 @in_virtual_time
