@@ -20,10 +20,10 @@ from yarl import URL
 from monitor.adapters.argocd.client import MAX_ACCOUNT_BODY, MAX_BODY, Endpoint, bounded_body
 from monitor.adapters.argocd.connections import Connections
 from monitor.adapters.argocd.faults import to_fault
-from monitor.adapters.argocd.tls import TlsContexts
+from monitor.adapters.argocd.tls import UNUSABLE, TlsContexts, unusable_fault
 from monitor.core.answers import CODE_NOT_FOUND, json_object, read_account, read_error
 from monitor.core.effects import Done, Listed, Minted, Refused, Unknown
-from monitor.core.model import Reply
+from monitor.core.model import Fault, Reply
 from monitor.core.secret import Secret
 
 MAX_TOKEN = 16 * 1024
@@ -122,6 +122,9 @@ class ArgoCDKeys:
         url = URL(self._endpoint.base + path, encoded=True)
         try:
             context = self._contexts.get(self._endpoint.trust) if url.scheme == "https" else False
+        except UNUSABLE as error:
+            return _not_sent(unusable_fault(self._endpoint.trust, error))
+        try:
             async with (
                 asyncio.timeout(deadline or self._endpoint.timeout),
                 self._connections.fresh().request(
@@ -139,11 +142,14 @@ class ArgoCDKeys:
                     return Unknown(f"the answer is larger than {limit} bytes")
                 return Reply(response.status, content)
         except (aiohttp.ClientConnectorError, SSLError, UnicodeError) as error:
-            fault = to_fault(error)
-            return Refused(f"no connection: {fault.kind} {fault.detail}".rstrip())  # nothing was sent
+            return _not_sent(to_fault(error))
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             fault = to_fault(error)
             return Unknown(f"the answer was lost: {fault.kind} {fault.detail}".rstrip())
+
+
+def _not_sent(fault: Fault) -> Refused:
+    return Refused(f"no connection: {fault.kind} {fault.detail}".rstrip())
 
 
 def _account(name: str) -> str:

@@ -13,7 +13,7 @@ from monitor.adapters.argocd.client import ArgoCDClient, Endpoint
 from monitor.adapters.argocd.connections import Connections
 from monitor.adapters.argocd.keys import ArgoCDKeys
 from monitor.adapters.argocd.tls import TlsContexts, Trust
-from monitor.core.effects import Refused, Unknown
+from monitor.core.effects import Refused
 from monitor.core.model import Answer, Fault, FaultKind, Reply
 from monitor.core.questions import Question, Topic
 from monitor.core.secret import Secret
@@ -229,7 +229,8 @@ async def test_a_ca_that_cannot_be_used_is_told_and_nothing_is_sent(
         await connections.close()
     assert isinstance(found, Fault)
     assert found.kind is FaultKind.TLS_OTHER
-    assert isinstance(minted, Refused | Unknown)
+    assert isinstance(minted, Refused), "nothing was sent, so no key can have been made"
+    assert str(file) in minted.why
     assert server.connections == 0
 
 
