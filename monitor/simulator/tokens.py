@@ -32,7 +32,8 @@ def claims_for(subject: str, now: int, expires_in: int, token_id: str) -> dict[s
     """The claims of a new token, in Go's order; only a positive `expires_in` gives it an end (so -5 is for ever)."""
     claims: dict[str, Any] = {"iss": ISSUER, "sub": subject}
     if expires_in > 0:
-        claims["exp"] = now + expires_in
+        # Nanoseconds in 64 bits: 292 years and more come out as some other time, mostly one that is over.
+        claims["exp"] = now + int(((expires_in * 10**9 + 2**63) % 2**64 - 2**63) / 10**9)
     return {**claims, "nbf": now, "iat": now, "jti": token_id}
 
 

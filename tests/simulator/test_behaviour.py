@@ -635,3 +635,9 @@ def test_a_body_of_another_type_is_refused_in_the_words_of_go(state: ArgoCDState
     headers = {"content-type": "application/json"}
     answer = handle(state, Request("POST", f"{OWN_ACCOUNT}/token", headers, body.encode()))
     assert (answer.status, json.loads(answer.body)["message"]) == (400, f"json: cannot unmarshal {words}")
+
+
+@pytest.mark.parametrize(("expires_in", "lives"), [(9 * 10**9, True), (10**10, False), (2**62, False)])
+def test_a_lifetime_of_292_years_and_more_runs_over(state: ArgoCDState, expires_in: int, lives: bool) -> None:
+    """Seen on a server of 3.6: a key for 10,000,000,000 s was over when it was made."""
+    assert is_accepted(state, state.mint_key("ci", "long", expires_in)) is lives
