@@ -19,7 +19,7 @@ from monitor.core.status import Status
 MAX_TOKEN = 64 * 1024
 # As UTF-8 gives it, and as its bytes and those of UTF-16 read where each byte is a character.
 _BYTE_ORDER_MARKS = ("\ufeff", "\u00ef\u00bb\u00bf", "\u00ff\u00fe", "\u00fe\u00ff")
-_NAMED = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=.*\..*\.")
+_NAMED = re.compile(r"(?:export\s+)?[A-Za-z_][\w.-]*\s*[=:]\s*(?:Bearer\s+)?[\"']?eyJ", re.ASCII)
 # Every token begins with `{"` in base64.
 _BEGINNING = b"eyJ"
 
@@ -66,7 +66,7 @@ def disguise(value: str) -> str:
     if value.startswith("{"):
         return ": it is JSON, of which the token may be a part"
     if _NAMED.match(value):
-        return ": it begins with a name and ="
+        return ": it begins with a name, of which the token is the value"
     if _is_encoded(value):
         return ": it is a token in base64; in `data` of a Secret it is to be encoded once, in `stringData` not at all"
     return ""
