@@ -168,7 +168,7 @@ async def test_many_targets_get_their_first_verdict_in_seconds_and_end_in_good_o
     async with service(files.of(*targets)) as running:
         daemon = running.daemon
         took = await until(
-            lambda: all(report.verdict.status is Status.VALID for report in daemon.fleet.reports()), 60.0
+            lambda: all(report.verdict.status is Status.VALID for report in daemon.fleet.reports()), fairly(60.0)
         )
         assert took < fairly(count / 200 + SLACK)
         assert await running.metric("tokenmonitor_targets") == float(count)
