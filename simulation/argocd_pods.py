@@ -80,6 +80,13 @@ class ArgoCDPods:
         """Whether the slice has it now."""
         return address in self._listed
 
+    def askable(self) -> list[int]:
+        """The replicas whose pods are in the slice, and would answer there."""
+        now = self._world.now
+        return [
+            replica for replica, pod in enumerate(self._pods) if pod.address in self._listed and now >= pod.walled_until
+        ]
+
     # --- what befalls them -----------------------------------------------------------------------------------------------
 
     def replace(self, replica: int, noticed_after: float) -> None:
@@ -139,10 +146,8 @@ class ArgoCDPods:
         self.orderly_since = float("inf")
 
     def _see_whether_orderly(self) -> None:
-        now = self._world.now
-        orderly = self._listed == {pod.address for pod in self._pods if now >= pod.walled_until}
-        if orderly and len(self._listed) == len(self._pods):
-            self.orderly_since = min(self.orderly_since, now)
+        if len(self.askable()) == len(self._listed) == len(self._pods):
+            self.orderly_since = min(self.orderly_since, self._world.now)
 
     def _new(self, replica: int) -> Pod:
         self._made += 1

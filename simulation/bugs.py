@@ -30,6 +30,7 @@ from monitor.core.rotation import access, machine, rest
 from monitor.core.rotation.situation import Act, Situation, Step
 from monitor.core.status import Kind, Status
 from monitor.services import account_access, checker, rotator
+from monitor.services.argocd_changes import ArgoCDChanges
 from monitor.services.rotator import Rotator
 
 log = structlog.get_logger(__name__)
@@ -191,6 +192,10 @@ BUGS: dict[str, Bug] = {
         "pods are asked however long nothing was heard of them",
         _set(endpoint_watch, "TRUSTED", 1e9),
         range(70, 100),
+    ),
+    "sleep through changes": Bug(
+        "what changes inside Argo CD leads to no look at the token",
+        _set(ArgoCDChanges, "changed", lambda self, namespace, full: None),
     ),
     "wait for a split without end": Bug(
         "replicas that disagree are no refusal, ever", _set(replicas, "STAYS", 1e9), range(30, 60)

@@ -128,6 +128,7 @@ class Cluster:
                 Rule("*", "leases", "coordination.k8s.io"),
                 Rule("*", "events", "events.k8s.io"),
                 Rule("list,watch", "endpointslices", "discovery.k8s.io"),
+                Rule("list,watch", "configmaps,secrets", names=("argocd-cm", "argocd-secret")),
             )
 
     def read(self, place: tuple[str, str]) -> str | None:

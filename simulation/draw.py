@@ -87,8 +87,8 @@ _WRITES = {
 
 # What befalls single pods of Argo CD, in worlds where each is asked at its own address.
 POD_DEEDS: dict[str, int] = {"replace_pod": 4, "stick_pod": 4, "unready_pod": 2, "wall_off_pod": 2, "empty_slice": 1}
-# Of so many worlds, one has the feature.
-EVERY_REPLICA = 4
+# Of so many worlds, one has a feature of the product that targets need not have.
+FEATURE = 4
 # When something is done to the key after a replica lost its watch: it will not know of it.
 SOON = (5.0, 20.0, 60.0)
 
@@ -97,7 +97,10 @@ def draw(seed: int) -> Plan:
     """The world of a seed. What it has beside the plain one comes of a chance of its own, so that all else stays as it was."""
     plan = plain(seed)
     dice = random.Random(f"features {seed}")
-    if dice.randrange(EVERY_REPLICA) == 0:
+    every_replica, watch_argocd = dice.randrange(FEATURE) == 0, dice.randrange(FEATURE) == 0
+    if watch_argocd:
+        plan = replace(plan, watch_argocd=True)
+    if every_replica:
         moments = (*plan.moments, *_of_pods(dice, plan))
         plan = replace(plan, every_replica=True, moments=tuple(sorted(moments, key=lambda moment: moment.at)))
     return plan
@@ -110,16 +113,17 @@ def _of_pods(dice: random.Random, plan: Plan) -> Iterator[Moment]:
         if deed == "stick_pod" and dice.random() < 0.8:
             afterwards, given = dice.choice((("revoke", ()), ("put_own_token", ()), ("demand", (0.0,))))
             yield Moment(moment.at + dice.choice(SOON), afterwards, given)
-        if deed in ("replace_pod", "unready_pod") and dice.random() < 0.25:
+        if deed in ("replace_pod", "unready_pod") and dice.random() < 0.4:
             yield Moment(max(0.5, moment.at - dice.choice(SOON)), "kubernetes_away", (dice.choice((60.0, 400.0)),))
 
 
 def _pod_moment(dice: random.Random, plan: Plan, deed: str) -> Moment:
     pod = float(dice.randrange(len(plan.lags)))
-    at = round(dice.uniform(1.0, plan.active - 60.0), 1)
+    # What takes minutes to matter comes early.
+    at = round(dice.uniform(1.0, plan.active * (0.4 if deed == "stick_pod" else 0.9)), 1)
     drawn: dict[str, tuple[float | str, ...]] = {
         "replace_pod": (pod, dice.choice((0.0, 5.0, 60.0))),
-        "stick_pod": (pod, dice.choice((60.0, 300.0, 600.0))),
+        "stick_pod": (pod, dice.choice((60.0, 400.0, 900.0))),
         "unready_pod": (pod, dice.choice((20.0, 200.0, 400.0))),
         "wall_off_pod": (pod, dice.choice((20.0, 200.0, 400.0))),
         "empty_slice": (dice.choice((20.0, 200.0)),),

@@ -42,6 +42,11 @@ WATCH_BLIND = 110.0
 BACKED_OFF = 4.8
 REFUSED_FOR = 30.0
 UNMENDABLE_KNOWN = 90.0
+# Until watches that were ended are begun anew, with a list that is spread.
+REWATCHED = 15.0
+# After a change inside Argo CD that is watched: two looks, the second after three seconds, and what each of them takes.
+SEEN_AT_ONCE = 10.0
+AT_ONCE = 0.5
 # A token that is accepted everywhere for so long is known to be: nobody has a reason to log in.
 LONG_ACCEPTED = 90.0
 # At the end: for how long a rotation may be under way, and until when what is left over is swept.
@@ -64,6 +69,8 @@ class Invariants:
         self._truth_before: bool | None = None
         self._truth_since = 0.0
         self._excused_until = 0.0
+        self._rewatched_at = 0.0
+        self._killed_at: float | None = None
         self._alert_since: float | None = None
         self._unmendable_since: float | None = None
         self._thresholds = Thresholds()
@@ -176,12 +183,18 @@ class Invariants:
         truth = world.everywhere(token)
         if truth is not self._truth:
             self._truth_before, self._truth, self._truth_since = self._truth, truth, world.now
+            inside = world.now - world.objects.changed_at < AT_ONCE
+            self._killed_at = world.now if truth is False and inside else None
         account = world.argocd.settings.account(ACCOUNT)
         bad = account is None or not account.enabled or Capability.API_KEY not in account.capabilities
         if not bad:
             self._unmendable_since = None
         elif self._unmendable_since is None:
             self._unmendable_since = world.now
+
+    def watches_are_gone(self) -> None:
+        """They are begun anew within seconds."""
+        self._rewatched_at = self._world.now + REWATCHED
 
     def watches_are_silent(self) -> None:
         """A watch that says nothing is noticed after a while."""
@@ -200,6 +213,7 @@ class Invariants:
         self._told_in_time()
         for name, report in reports:
             self._no_false_alarm(name, report)
+            self._told_at_once(name, report)
         if self._truth is None:
             since = max(self._truth_since, self._token_since)
             self.pods.look_at_a_split(reports, since, self._excused_until, before=self._truth_before)
@@ -317,6 +331,19 @@ class Invariants:
         if late > 0 and not firing:
             world.violate(
                 f"the Secret's token is refused for {world.now - since:.0f} s, and no alert fires: {self.describe()}"
+            )
+
+    def _told_at_once(self, name: str, report: TargetReport) -> None:
+        """Where Argo CD's own objects are watched, a change that kills the token is shown at once."""
+        world = self._world
+        changed = self._killed_at
+        if self._truth is not False or changed is None or report.verdict.accepted is False:
+            return
+        replica = next(one for one in world.replicas if one.name == name)
+        in_the_way = max(self._token_since, self._excused_until, self._rewatched_at, replica.frozen_until)
+        if max(in_the_way, replica.up_since + REWATCHED) < changed < world.now - SEEN_AT_ONCE:
+            world.violate(
+                f"{name} shows {report.verdict.status} {world.now - changed:.0f} s after a change that it watches for"
             )
 
     def _no_false_alarm(self, name: str, report: TargetReport) -> None:

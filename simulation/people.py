@@ -209,10 +209,12 @@ class People:
         """etcd forgets its history: watches and lists from before get 410."""
         self._world.cluster.state.compact()
         self._world.cluster.state.expire_watches()
+        self._world.invariants.watches_are_gone()
 
     def drop_watches(self) -> None:
         """A proxy closes all idle connections."""
         self._world.cluster.state.drop_watches()
+        self._world.invariants.watches_are_gone()
 
     def silence_watches(self) -> None:
         """Open watches hear nothing more, and are not told so."""

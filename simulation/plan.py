@@ -31,7 +31,7 @@ class Plan:
     it takes to see what another one wrote. consumers: how each reads the token: `env` (at the start of a pod that the
     monitor restarts), `mounted` (a file that the kubelet renews), `live` (through the API). elected: whether there is a
     Lease among the replicas. watched: whether Secrets may be watched. every_replica: whether each replica of Argo CD is asked
-    at its own address. skews: how wrong the clock of each machine is.
+    at its own address. watch_argocd: whether Argo CD's own ConfigMap and Secret are watched. skews: how wrong the clock of each machine is.
     active: for how long things happen; calm: for how long at most the world then has time to heal. stretch: how much
     more seldom everybody looks, for worlds of months: consumers and invariants, and jobs that have nothing to do.
     """
@@ -52,6 +52,7 @@ class Plan:
     elected: bool = True
     watched: bool = True
     every_replica: bool = False
+    watch_argocd: bool = False
     skews: tuple[float, ...] = (0.0, 0.0, 0.0)
     latency: float = 0.02
     active: float = 1200.0

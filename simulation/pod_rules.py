@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from monitor.core.replicas import Said
 from monitor.core.report import TargetReport
 
+from simulation.cluster import TOKEN
 from simulation.weather import Kind, Side
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class PodRules:
     def __init__(self, world: World) -> None:
         self._world = world
         self._stale_until = 0.0
+        self._seen_since = 0.0
         self._accepted: frozenset[str] = frozenset()
 
     def is_asked(self, address: str, sender: str) -> None:
@@ -56,9 +58,14 @@ class PodRules:
 
         excused: until when something outside of the monitor's reach was in its way. before: what all of them said before.
         """
-        if self._world.plan.every_replica:
-            for name, report in reports:
-                self._of_a_split(name, report, since, excused, before)
+        world = self._world
+        if not world.plan.every_replica:
+            return
+        token = world.cluster.read(TOKEN) or ""
+        if len({world.accepted_by(token, replica) for replica in world.pods.askable()}) < 2:
+            self._seen_since = world.now  # who would say otherwise cannot be asked
+        for name, report in reports:
+            self._of_a_split(name, report, since, excused, before)
 
     def all_is_well(self, reports: list[tuple[str, TargetReport]]) -> bool:
         """Whether each replica of Argo CD is asked, and says what the others say."""
@@ -71,13 +78,19 @@ class PodRules:
     def _of_a_split(self, name: str, report: TargetReport, since: float, excused: float, before: bool | None) -> None:
         world = self._world
         replica = next(one for one in world.replicas if one.name == name)
-        seen = max(since, excused, world.pods.orderly_since, replica.up_since, replica.frozen_until)
+        excused = max(excused, replica.up_since, replica.frozen_until)
+        seen = max(since, excused, self._seen_since)
         refused = report.verdict.accepted is False
         if not refused and world.now - seen > STAYS + 2 * world.plan.interval + SLACK:
             world.violate(f"{name} does not tell of replicas that disagree since {world.now - seen:.0f} s")
         # Where something was in the way a replica has no voice, and the others decide.
         changed = refused and name in self._accepted
-        if changed and before is True and seen <= since and world.now - since < STAYS - SLACK:
+        if (
+            changed
+            and before is True
+            and max(excused, world.pods.orderly_since) <= since
+            and world.now - since < STAYS - SLACK
+        ):
             world.violate(
                 f"{name} shows {report.verdict.status} though replicas disagree only since {world.now - since:.0f} s"
             )

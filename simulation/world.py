@@ -18,6 +18,7 @@ from monitor.config import address
 from monitor.config.address import ServiceName
 from monitor.config.settings import (
     InSecret,
+    InstallationSettings,
     KubernetesSettings,
     LeaseSettings,
     RotationSettings,
@@ -35,6 +36,7 @@ from monitor.simulator.settings import Settings as ArgoCDSettings
 from monitor.simulator.state import BOTH, ArgoCDState
 from monitor.simulator.tokens import TokenRefusedError
 
+from simulation.argocd_objects import ArgoCDObjects
 from simulation.argocd_pods import SERVICE, ArgoCDPods, Door, by_a_stranger
 from simulation.argocd_way import Line
 from simulation.chronicle import Trace
@@ -93,6 +95,7 @@ class World:
         self.settings = settings_of(plan)
         self.cluster = Cluster(self)
         self.pods = ArgoCDPods(self)
+        self.objects = ArgoCDObjects(self)
         self.people = People(self)
         self.consumers = Consumers(self)
         self.invariants = Invariants(self)
@@ -119,6 +122,7 @@ class World:
     async def _play(self) -> None:
         self.cluster.prepare()
         self.pods.prepare()
+        self.objects.prepare()
         self.people.prepare()
         self.consumers.begin()
         self.cluster.goes_on()
@@ -326,6 +330,7 @@ def settings_of(plan: Plan) -> Settings:
         username=ACCOUNT if plan.by_password else None,
         expected_account=ACCOUNT,
         service=ServiceName(SERVICE) if plan.every_replica else None,
+        installation=InstallationSettings(NAMESPACE) if plan.watch_argocd else None,
         namespace=NAMESPACE,
         interval=plan.interval,
         account_interval=plan.account_interval,

@@ -93,6 +93,9 @@ class ArgoCDState:
         self._login_seconds = login_seconds
         self._ended_sessions: dict[str, float] = {}
         self._restarting_until = 0.0
+        self.on_change: Callable[[], None] = lambda: (
+            None
+        )  # after each change: whoever keeps argocd-cm and argocd-secret
         admin = Account(ADMIN, capabilities=(Capability.LOGIN,), role=Role.ADMIN)
         # The server makes the project `default` when it starts (server.go, initializeDefaultProject).
         key = self._random.randbytes(32)
@@ -325,6 +328,7 @@ class ArgoCDState:
         known_to_all = now - max(self._lags)
         while len(self._history) > 1 and self._history[1].at <= known_to_all:
             del self._history[0]
+        self.on_change()
 
     def _hashed(self, password: str) -> str:
         return hash_password(password, self._random.randbytes(8).hex())
