@@ -191,14 +191,14 @@ BUGS: dict[str, Bug] = {
     "trust old addresses": Bug(
         "pods are asked however long nothing was heard of them",
         _set(endpoint_watch, "TRUSTED", 1e9),
-        range(70, 100),
     ),
     "sleep through changes": Bug(
         "what changes inside Argo CD leads to no look at the token",
         _set(ArgoCDChanges, "changed", lambda self, namespace, full: None),
+        range(40, 70),
     ),
     "wait for a split without end": Bug(
-        "replicas that disagree are no refusal, ever", _set(replicas, "STAYS", 1e9), range(30, 60)
+        "replicas that disagree are no refusal, ever", _set(replicas, "STAYS", 1e9), range(90, 120)
     ),
     "a split is a refusal": Bug("one replica that is behind is told at once", _set(replicas, "STAYS", 0.0)),
     "make keys for any cause": Bug(

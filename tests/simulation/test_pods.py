@@ -94,6 +94,12 @@ def test_a_replica_that_hears_of_no_revocation_is_told_after_two_minutes_and_the
     assert min(world.invariants.minted.values()) > 310.0
 
 
+def test_a_token_that_all_refuse_before_a_few_accept_it_may_be_shown_as_refused() -> None:
+    moments = (Moment(60.0, "stick_pod", (0.0, 300.0)), Moment(80.0, "put_own_token"))
+    world = play(replace(TWO, lags=(0.0, 8.0, 2.0), moments=moments))
+    assert world.violation is None, "\n".join(world.trace.lines)
+
+
 def test_no_slice_is_written_where_the_target_has_not_the_option() -> None:
     world = World(Plan())
     world.cluster.prepare()
