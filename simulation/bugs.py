@@ -226,6 +226,7 @@ BUGS: dict[str, Bug] = {
     "drop the compare-and-swap": Bug(
         "Secrets are written whatever their version is",
         _set(SecretObject, "write", _write_over),
+        range(20, 50),
     ),
     "forget failed logins": Bug("the journal does not keep them", _set(rotator, "dump", _forget_logins)),
     "count logins afterwards": Bug("a login is sent before it is counted", _set(access, "charge", lambda b, now: b)),
