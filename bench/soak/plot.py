@@ -26,10 +26,11 @@ def draw(samples: Sequence[Sample], warm: float, title: str, file: Path) -> None
     figure, panels = pyplot.subplots(len(PANELS), 1, sharex=True, figsize=(9, 9))
     minutes = [sample.at / 60 for sample in samples]
     for panel, (name, value) in zip(panels, PANELS, strict=True):
-        panel.plot(minutes, [value(sample) for sample in samples], linewidth=1)
+        values = [value(sample) for sample in samples]
+        panel.plot(minutes, values, linewidth=1)
         panel.axvspan(0, warm / 60, alpha=0.1)
         panel.set_ylabel(name)
-        panel.set_ylim(bottom=0)
+        panel.set_ylim(0, 1.1 * max(values))
         panel.grid(alpha=0.3)
     panels[0].set_title(title, fontsize=10)
     panels[-1].set_xlabel("minutes (shaded: warm-up, not judged)")
