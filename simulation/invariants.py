@@ -185,8 +185,11 @@ class Invariants:
             self._truth_before, self._truth, self._truth_since = self._truth, truth, world.now
             inside = world.now - world.objects.changed_at < AT_ONCE
             self._killed_at = world.now if truth is False and inside else None
-        account = world.argocd.settings.account(ACCOUNT)
-        bad = account is None or not account.enabled or Capability.API_KEY not in account.capabilities
+        seen = [world.argocd.seen_by(replica).account(ACCOUNT) for replica in range(world.argocd.replicas)]
+        # A replica that does not know of it yet says something else, and takes logins and keys.
+        bad = all(
+            account is None or not account.enabled or Capability.API_KEY not in account.capabilities for account in seen
+        )
         if not bad:
             self._unmendable_since = None
         elif self._unmendable_since is None:
@@ -351,7 +354,8 @@ class Invariants:
         world = self._world
         if self._truth is not True or report.verdict.accepted is not False:
             return
-        since = max(self._truth_since, self._token_since, self._excused_until)
+        thawed = next(one for one in world.replicas if one.name == name).frozen_until
+        since = max(self._truth_since, self._token_since, self._excused_until, thawed)
         if world.now - since > 2 * world.plan.interval + 30.0:
             world.violate(
                 f"{name} shows {report.verdict.status} of a token that is accepted since {world.now - since:.0f} s"
