@@ -84,7 +84,9 @@ class PodRules:
         if not refused and world.now - seen > STAYS + 2 * world.plan.interval + SLACK:
             world.violate(f"{name} does not tell of replicas that disagree since {world.now - seen:.0f} s")
         # Where something was in the way a replica has no voice, and the others decide.
-        changed = refused and name in self._accepted
+        checked = report.verdict.checked_at - replica.clock.wrong_by
+        # What it found before they disagreed is about another token, or none.
+        changed = refused and name in self._accepted and checked >= world.clock.now() - (world.now - since)
         if (
             changed
             and before is True
