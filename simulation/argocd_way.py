@@ -11,7 +11,9 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, Protocol, cast
 
 import aiohttp
@@ -238,15 +240,21 @@ class Line(asyncio.Transport):
         head, found, rest = self._received.partition(END_OF_HEAD)
         if not found:
             return None
-        first, *lines = head.decode("latin-1").split("\r\n")
-        fields = (line.partition(":") for line in lines)
-        headers = {name.strip().lower(): value.strip() for name, _, value in fields}
+        method, target, headers = _head(head)
         length = int(headers.get("content-length", "0"))
         if len(rest) < length:
             return None
         self._received = rest[length:]
-        method, target, _ = first.split(" ", 2)
         return Request(method, target, headers, rest[:length])
+
+
+@lru_cache(maxsize=256)  # checks send the same one again and again
+def _head(head: bytes) -> tuple[str, str, Mapping[str, str]]:
+    """Method, target and header of a request."""
+    first, *lines = head.decode("latin-1").split("\r\n")
+    fields = (line.partition(":") for line in lines)
+    method, target, _ = first.split(" ", 2)
+    return method, target, MappingProxyType({name.strip().lower(): value.strip() for name, _, value in fields})
 
 
 def _raw(answer: Response) -> bytes:

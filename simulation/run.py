@@ -61,7 +61,7 @@ def run(seed: int, plan: Plan | None = None) -> Outcome:
 def months(days: float) -> Plan:
     """A quiet world for so many days: weekly keys, monthly fire drills, and everybody looks more seldom."""
     return Plan(
-        interval=60.0,
+        interval=120.0,
         account_interval=3600.0,
         elected=False,
         expires_in=int(7 * DAY),

@@ -9,6 +9,7 @@ import base64
 import json
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9_-]")
@@ -29,6 +30,7 @@ class DecodingError(ValueError):
     """What Go would say about these bytes."""
 
 
+@lru_cache(maxsize=1024)
 def decode_base64(text: str) -> bytes:
     """Go's base64.RawURLEncoding: no padding; an error names the first byte that is wrong."""
     data = text.encode("utf-8", "replace")

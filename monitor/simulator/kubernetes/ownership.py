@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from monitor.simulator.kubernetes.wire import Object
@@ -25,6 +26,7 @@ _SYSTEM = frozenset(
 )
 
 
+@lru_cache(maxsize=256)
 def manager_name(field_manager: str, user_agent: str) -> str:
     """The `fieldManager` of the request; else what stands before the slash in its user agent."""
     name = field_manager or "".join(char for char in user_agent.split("/")[0] if char.isprintable())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from monitor.simulator.kubernetes.problems import SERVED_TYPES, not_acceptable
 from monitor.simulator.kubernetes.resources import Resource
@@ -57,6 +58,7 @@ class View:
         return {"kind": self.resource.kind, "apiVersion": self.resource.api_version, "metadata": metadata}
 
 
+@lru_cache(maxsize=256)
 def negotiate(resource: Resource, accept: str) -> View:
     """The first form of the Accept header that can be given."""
     asked_json = False

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
 
@@ -72,23 +73,26 @@ class Attributes:
 
 def attributes(request: Request) -> Attributes:
     """RequestInfoFactory.NewRequestInfo (k8s.io/apiserver/pkg/endpoints/request)."""
-    verb = _VERBS.get(request.method, request.method.lower())
-    parts = request.path.strip("/").split("/")
-    if "%" in request.path:
-        parts = [unquote(part) for part in parts]
+    selector = request.query.get("fieldSelector", "")
+    return _attributes(request.user, request.method, request.path, selector, watch=request.flag("watch"))
+
+
+@lru_cache(maxsize=1024)  # simulations ask the same few a million times
+def _attributes(user: str, method: str, path: str, selector: str, *, watch: bool) -> Attributes:
+    verb = _VERBS.get(method, method.lower())
+    parts = [unquote(part) for part in path.strip("/").split("/")]
     if len(parts) >= 3 and parts[0] == "api":
         group, version, rest = "", parts[1], parts[2:]
     elif len(parts) >= 4 and parts[0] == "apis":
         group, version, rest = parts[1], parts[2], parts[3:]
     else:
-        return Attributes(request.user, request.method.lower(), request.path)
+        return Attributes(user, method.lower(), path)
     namespace = ""
     if rest[0] == "namespaces" and len(rest) > 2:
         namespace, rest = rest[1], rest[2:]
     name, subresource = (*rest[1:3], "", "")[:2]
     if not name and verb == "get":
-        verb = "watch" if request.flag("watch") else "list"
-        name = exact_name(request.query.get("fieldSelector", ""))
+        verb, name = "watch" if watch else "list", exact_name(selector)
     elif not name and verb == "delete":
         verb = "deletecollection"
-    return Attributes(request.user, verb, request.path, group, version, rest[0], namespace, name, subresource)
+    return Attributes(user, verb, path, group, version, rest[0], namespace, name, subresource)
