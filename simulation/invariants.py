@@ -342,7 +342,7 @@ class Invariants:
         changed = self._killed_at
         if self._truth is not False or changed is None or report.verdict.accepted is False:
             return
-        replica = next(one for one in world.replicas if one.name == name)
+        replica = world.replica(name)
         in_the_way = max(self._token_since, self._excused_until, self._rewatched_at, replica.frozen_until)
         if max(in_the_way, replica.up_since + REWATCHED) < changed < world.now - SEEN_AT_ONCE:
             world.violate(
@@ -354,7 +354,7 @@ class Invariants:
         world = self._world
         if self._truth is not True or report.verdict.accepted is not False:
             return
-        thawed = next(one for one in world.replicas if one.name == name).frozen_until
+        thawed = world.replica(name).frozen_until
         since = max(self._truth_since, self._token_since, self._excused_until, thawed)
         if world.now - since > 2 * world.plan.interval + 30.0:
             world.violate(

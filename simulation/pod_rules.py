@@ -77,7 +77,7 @@ class PodRules:
 
     def _of_a_split(self, name: str, report: TargetReport, since: float, excused: float, before: bool | None) -> None:
         world = self._world
-        replica = next(one for one in world.replicas if one.name == name)
+        replica = world.replica(name)
         excused = max(excused, replica.up_since, replica.frozen_until)
         seen = max(since, excused, self._seen_since)
         refused = report.verdict.accepted is False

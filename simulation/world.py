@@ -151,6 +151,10 @@ class World:
         self.people.look()
         self.invariants.look()
 
+    def replica(self, name: str) -> Replica:
+        """The replica of the monitor with that name."""
+        return next(replica for replica in self.replicas if replica.name == name)
+
     def _happen(self, moment: Moment) -> None:
         if self.calm_since is None:
             self.trace.tell(f"people: {moment.what} {moment.given or ''}".rstrip())

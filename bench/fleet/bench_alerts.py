@@ -22,7 +22,7 @@ import structlog
 from monitor.adapters.alertmanager import AlertmanagerSink
 from monitor.adapters.argocd.tls import Trust
 from monitor.adapters.clock import SystemClock
-from monitor.adapters.http_call import HttpCaller, Method
+from monitor.adapters.http_call import MAX_BODY, HttpCaller, Method
 from monitor.core.alert_texts import Wording
 from monitor.core.alerts import RUNBOOKS, Thresholds
 from monitor.core.model import Answer, Expectation, Mode, Verdict
@@ -68,7 +68,7 @@ class Counted(HttpCaller):
         url: URL,
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
-        limit: int = 64 * 1024,
+        limit: int = MAX_BODY,
     ) -> Answer:
         if body is not None:
             self.bodies.append(len(body))

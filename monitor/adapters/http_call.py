@@ -17,7 +17,7 @@ from yarl import URL
 
 from monitor.adapters.argocd.client import bounded_body
 from monitor.adapters.argocd.faults import to_fault
-from monitor.adapters.argocd.tls import NEW_CERTIFICATES, UNUSABLE, TlsContexts, Trust, unusable_fault
+from monitor.adapters.argocd.tls import FIX, NEW_CERTIFICATES, UNUSABLE, TlsContexts, Trust, unusable_fault
 from monitor.adapters.files import FileWatch
 from monitor.core.model import Answer, Fault, FaultKind, Reply
 
@@ -95,7 +95,7 @@ class HttpCaller:
         if self._files.changed():
             problem = self._contexts.refresh(self._trust)
             if problem is not None:
-                log.error(NEW_CERTIFICATES, problem=problem, fix="correct the file; those before go on until then")
+                log.error(NEW_CERTIFICATES, problem=problem, fix=FIX)
         return self._contexts.get(self._trust)
 
     def _open(self) -> aiohttp.ClientSession:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from monitor.adapters.kubernetes.connection import in_pod
+from monitor.adapters.kubernetes.connection import by_service_account, in_pod
 from monitor.adapters.kubernetes.own_namespace import own_namespace
 from monitor.cli.run import not_usable
 from monitor.config.codefresh import CodefreshError, from_codefresh, read_values, render
@@ -60,8 +60,8 @@ def validate(config_file: str, output: str, without_files: bool) -> int:
 
 def _own_namespace(settings: KubernetesSettings) -> str | None:
     """Where the monitor will find itself. What kubectl goes by on this machine says nothing of that."""
-    named = settings.kubeconfig is not None or settings.context is not None
-    return own_namespace(settings) if named or in_pod() else settings.namespace
+    told = in_pod() or not by_service_account(settings)
+    return own_namespace(settings) if told else settings.namespace
 
 
 @command.command("schema")

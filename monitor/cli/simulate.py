@@ -11,6 +11,7 @@ import click
 
 from monitor.adapters.argocd.tls import UNUSABLE, Trust, unusable
 from monitor.cli.options import PORT
+from monitor.config.certificates import no_passphrase
 from monitor.simulator.app import running
 from monitor.simulator.faults import Fault, Front
 from monitor.simulator.rbac import Role
@@ -59,7 +60,7 @@ def command(
             raise click.UsageError("--cert-file and --key-file go together.")
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         try:
-            context.load_cert_chain(cert_file, key_file, password=lambda: "")
+            context.load_cert_chain(cert_file, key_file, password=no_passphrase)
         except UNUSABLE as error:
             why = unusable(Trust(cert_file=cert_file, key_file=key_file), error)
             raise click.UsageError(f"--cert-file and --key-file cannot be used: {why}. Give a PEM pair.") from None

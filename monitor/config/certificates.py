@@ -51,11 +51,15 @@ def pair(path: str, cert_file: str, key_file: str) -> Iterator[Problem]:
         return
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
-        # A passphrase would be asked for on the terminal; an empty one makes an encrypted key an error instead.
-        context.load_cert_chain(cert_file, key_file, password=lambda: "")
+        context.load_cert_chain(cert_file, key_file, password=no_passphrase)
     except (ssl.SSLError, OSError, ValueError):
         what = f"{_quoted(key_file)} is not the key (PEM, without a passphrase) of {_quoted(cert_file)}"
         yield Problem(f"{path}keyFile", what, "give the key that belongs to certFile")
+
+
+def no_passphrase() -> str:
+    """For `load_cert_chain`: it would ask for one on the terminal, and an empty one makes an encrypted key an error."""
+    return ""
 
 
 def _quoted(file: str) -> str:

@@ -11,13 +11,11 @@ from pathlib import Path
 
 import structlog
 
-from monitor.adapters.argocd.tls import NEW_CERTIFICATES, TlsContexts, Trust
+from monitor.adapters.argocd.tls import FIX, NEW_CERTIFICATES, TlsContexts, Trust
 from monitor.config.settings import TargetSettings
 from monitor.daemon.assembly import trust_of
 
 log = structlog.get_logger(__name__)
-
-FIX = "correct the file; those before go on until then"
 
 
 class Certificates:

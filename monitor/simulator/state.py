@@ -93,9 +93,8 @@ class ArgoCDState:
         self._login_seconds = login_seconds
         self._ended_sessions: dict[str, float] = {}
         self._restarting_until = 0.0
-        self.on_change: Callable[[], None] = lambda: (
-            None
-        )  # after each change: whoever keeps argocd-cm and argocd-secret
+        # Called after each change: by it argocd-cm and argocd-secret can be kept elsewhere.
+        self.on_change: Callable[[], None] = lambda: None
         admin = Account(ADMIN, capabilities=(Capability.LOGIN,), role=Role.ADMIN)
         # The server makes the project `default` when it starts (server.go, initializeDefaultProject).
         key = self._random.randbytes(32)

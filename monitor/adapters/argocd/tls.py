@@ -19,8 +19,9 @@ from monitor.core.text import printable
 # As in the configuration: the bundle of a whole system has 220 KB.
 MAX_FILE = certificates.MAX_CERTIFICATES
 MAX_SHOWN = 300
-# In the log, where a file became junk.
+# In the log, where a file became junk, and what to do.
 NEW_CERTIFICATES = "changed certificates cannot be used; after a restart the monitor would not start with them"
+FIX = "correct the file; those before go on until then"
 # What is raised for files that cannot be used (ssl.SSLError is an OSError).
 UNUSABLE = (OSError, ValueError)
 
@@ -97,6 +98,5 @@ def make_context(trust: Trust) -> ssl.SSLContext:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     if trust.cert_file:
-        # A passphrase would be asked for on the terminal; an empty one makes an encrypted key an error instead.
-        context.load_cert_chain(trust.cert_file, trust.key_file, password=lambda: "")
+        context.load_cert_chain(trust.cert_file, trust.key_file, password=certificates.no_passphrase)
     return context

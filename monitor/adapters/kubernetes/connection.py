@@ -45,6 +45,7 @@ RETRY_CONFIGURATION = 10.0
 # Seconds that a watch may last beyond the `timeoutSeconds` of its query; and one whose query names none.
 WATCH_SLACK = 30.0
 LONGEST_WATCH = 3600.0
+DEFAULT_NAMESPACE = "default"
 # What the library raises for a configuration that it cannot use: it believes that a kubeconfig is well-formed.
 UNUSABLE = (
     ConfigException,
@@ -107,7 +108,7 @@ class KubernetesConnection:
         self._closed = False
         self._failure = "the configuration of the Kubernetes API was not found in time"
         self._told = ""
-        self.namespace = settings.namespace or "default"
+        self.namespace = settings.namespace or DEFAULT_NAMESPACE
 
     @property
     def clock(self) -> Clock:
@@ -216,9 +217,9 @@ class KubernetesConnection:
     async def _load(self) -> _Way:
         found = Configuration()
         namespace = pod_namespace()
-        if namespace is not None and _by_service_account(self._settings):
+        if namespace is not None and by_service_account(self._settings):
             load_incluster_config(client_configuration=found)  # type: ignore[no-untyped-call]
-            self.namespace = self._settings.namespace or namespace or "default"
+            self.namespace = self._settings.namespace or namespace or DEFAULT_NAMESPACE
         else:
             if self._settings.kubeconfig is None and not _has_kubeconfig():
                 where = printable(KUBE_CONFIG_DEFAULT_LOCATION, 100)
@@ -227,7 +228,9 @@ class KubernetesConnection:
                 config_file=self._settings.kubeconfig, context=self._settings.context, client_configuration=found
             )
             context = getattr(loader, "current_context", None) or {}
-            self.namespace = self._settings.namespace or context.get("context", {}).get("namespace") or "default"
+            self.namespace = (
+                self._settings.namespace or context.get("context", {}).get("namespace") or DEFAULT_NAMESPACE
+            )
         way = _Way(ApiClient(found), RESTClientObject(found, maxsize=0))
         await _plain_session(way.api.rest_client)
         await _plain_session(way.streams)
@@ -356,7 +359,7 @@ def _has_kubeconfig() -> bool:
     return any(Path(name).expanduser().exists() for name in KUBE_CONFIG_DEFAULT_LOCATION.split(os.pathsep) if name)
 
 
-def _by_service_account(settings: KubernetesSettings) -> bool:
+def by_service_account(settings: KubernetesSettings) -> bool:
     """Whether a pod goes by its service account."""
     return settings.kubeconfig is None and settings.context is None
 
@@ -370,7 +373,7 @@ def _why(settings: KubernetesSettings, error: Exception) -> tuple[str, str]:
             words = error.strerror or type(error).__name__
         case _:
             words = "it is no kubeconfig"
-    if in_pod() and _by_service_account(settings):
+    if in_pod() and by_service_account(settings):
         return words, "see that the pod mounts the token of its service account (automountServiceAccountToken)"
     if settings.kubeconfig is None and not _has_kubeconfig():
         return words, "run in a pod with a service account, or give kubernetes.kubeconfig"

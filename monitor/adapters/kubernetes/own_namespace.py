@@ -5,26 +5,24 @@ The same choice as `connection` makes, before there is a connection: no plugin o
 
 from __future__ import annotations
 
-from monitor.adapters.kubernetes.connection import UNUSABLE, pod_namespace
+from monitor.adapters.kubernetes.connection import DEFAULT_NAMESPACE, UNUSABLE, by_service_account, pod_namespace
 from monitor.adapters.kubernetes.library import KUBE_CONFIG_DEFAULT_LOCATION, KubeConfigLoader, KubeConfigMerger
 from monitor.config.settings import KubernetesSettings
-
-DEFAULT = "default"
 
 
 def own_namespace(settings: KubernetesSettings) -> str | None:
     """The namespace; None where it cannot be told, and then no Secret can be reached either."""
     if settings.namespace is not None:
         return settings.namespace
-    in_pod = pod_namespace() if settings.kubeconfig is None and settings.context is None else None
+    in_pod = pod_namespace() if by_service_account(settings) else None
     if in_pod is not None:
-        return in_pod or DEFAULT
+        return in_pod or DEFAULT_NAMESPACE
     try:
         found = KubeConfigMerger(settings.kubeconfig or KUBE_CONFIG_DEFAULT_LOCATION).config
         if found is None:
             return None
         loader = KubeConfigLoader(found, active_context=settings.context, config_base_path=None)
         context = loader.current_context or {}
-        return str(context.get("context", {}).get("namespace") or DEFAULT)
+        return str(context.get("context", {}).get("namespace") or DEFAULT_NAMESPACE)
     except UNUSABLE:
         return None

@@ -217,14 +217,21 @@ async def anonymous_access_comes(lab: Lab, live: str) -> None:
     await lab.until(is_on)
 
 
+async def a_live_and_a_revoked_key_where_the_anonymous_have(
+    role: Role, lab: Lab, settings: Settings
+) -> tuple[str, str]:
+    _, live = await lab.mint()
+    key_id, dead = await lab.mint()
+    await settings.anonymous_role(role)
+    await anonymous_access_comes(lab, live)
+    await lab.revoke(key_id)
+    return live, dead
+
+
 async def test_anonymous_access_of_an_administrator_is_not_taken_for_authentication_that_is_off(
     lab: Lab, settings: Settings
 ) -> None:
-    _, live = await lab.mint()
-    key_id, dead = await lab.mint()
-    await settings.anonymous_role(Role.ADMIN)
-    await anonymous_access_comes(lab, live)
-    await lab.revoke(key_id)
+    live, dead = await a_live_and_a_revoked_key_where_the_anonymous_have(Role.ADMIN, lab, settings)
     await becomes(lab, dead, Status.REVOKED)
     assert (await judged(lab, live)).status is Status.VALID
 
@@ -232,11 +239,7 @@ async def test_anonymous_access_of_an_administrator_is_not_taken_for_authenticat
 async def test_where_the_anonymous_may_do_everything_a_refused_token_is_neither_accepted_nor_refused(
     lab: Lab, settings: Settings
 ) -> None:
-    _, live = await lab.mint()
-    key_id, dead = await lab.mint()
-    await settings.anonymous_role(Role.EVERYTHING)
-    await anonymous_access_comes(lab, live)
-    await lab.revoke(key_id)
+    live, dead = await a_live_and_a_revoked_key_where_the_anonymous_have(Role.EVERYTHING, lab, settings)
     verdict = await becomes(lab, dead, Status.NOT_ARGOCD)
     assert verdict.accepted is None
     assert "policy.default" in verdict.remedy
@@ -246,11 +249,7 @@ async def test_where_the_anonymous_may_do_everything_a_refused_token_is_neither_
 async def test_anonymous_access_without_rights_hides_the_cause_and_not_the_refusal(
     lab: Lab, settings: Settings
 ) -> None:
-    _, live = await lab.mint()
-    key_id, dead = await lab.mint()
-    await settings.anonymous_role(Role.NONE)
-    await anonymous_access_comes(lab, live)
-    await lab.revoke(key_id)
+    live, dead = await a_live_and_a_revoked_key_where_the_anonymous_have(Role.NONE, lab, settings)
     assert "key may have been deleted" in (await becomes(lab, dead, Status.REJECTED)).cause
     assert (await judged(lab, live)).status is Status.VALID
 
