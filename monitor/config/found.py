@@ -18,7 +18,8 @@ from monitor.config.confinement import confined
 from monitor.config.load import in_order
 from monitor.config.model import Target
 from monitor.config.problems import ConfigurationError, Path, Problem, kind, shown
-from monitor.config.settings import Settings, TargetSettings, resolve_target
+from monitor.config.resolution import resolve_target
+from monitor.config.settings import Settings, TargetSettings
 from monitor.core.discovery import Found
 from monitor.core.text import printable
 

@@ -1,7 +1,7 @@
 """YAML text -> `Settings`, or `ConfigurationError` with everything that is wrong.
 
 Reading has three steps: `yamltext` (bounded, with lines), the pydantic `model` beside the `rules` between keys, and
-`settings.resolve`. No file named in the configuration is opened here: see `files.check_files`.
+`resolution.resolve`. No file named in the configuration is opened here: see `files.check_files`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from pydantic import ValidationError
 from monitor.config import explain, rules, yamltext
 from monitor.config.model import MAX_TARGETS, Document
 from monitor.config.problems import ConfigurationError, Path, Problem, dotted, kind
-from monitor.config.settings import Settings, resolve
+from monitor.config.resolution import resolve
+from monitor.config.settings import Settings
 
 _NOT_FILLED = "start from `targets:` with name, server and auth"
 

@@ -207,5 +207,5 @@ def _effective(key: str, section: Mapping[str, Any], defaults: Mapping[str, Any]
         if values.get(key) is not None:
             return durations.parse(values[key])
     if key == "accountInterval":
-        return None  # nobody wrote one: it follows the interval where that is longer (`settings.resolve`)
+        return None  # nobody wrote one: it follows the interval where that is longer (`resolution.resolve_target`)
     return float(Document.model_fields["interval"].default)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from monitor.config import address
 from monitor.config.durations import written
+from monitor.config.resolution import TOKEN_SECRET
 from monitor.config.settings import (
-    TOKEN_SECRET,
     AlertmanagerSettings,
     InClear,
     InFile,
