@@ -31,6 +31,7 @@ from monitor.core.rotation.situation import Act, Situation, Step
 from monitor.core.status import Kind, Status
 from monitor.services import account_access, checker, rotator
 from monitor.services.argocd_changes import ArgoCDChanges
+from monitor.services.rotation_facts import RotationFacts
 from monitor.services.rotator import Rotator
 
 log = structlog.get_logger(__name__)
@@ -79,7 +80,7 @@ def _all(*patches: Patch) -> Patch:
 
 _write = Rotator._write
 _act = Rotator._act
-_init = Rotator.__init__
+_init = RotationFacts.__init__
 _over = SecretObject.write
 _mint = ArgoCDKeys.mint
 _look = EndpointWatch.look
@@ -110,7 +111,7 @@ async def _tell_the_token(self: Rotator, step: Act, version: str | None, gathere
 # --- keys ----------------------------------------------------------------------------------------------------------------
 
 
-def _one_id(self: Rotator, *given: Any, **named: Any) -> None:
+def _one_id(self: RotationFacts, *given: Any, **named: Any) -> None:
     _init(self, *given, **named)
     self._nonces = lambda: "the0same0id"
 
@@ -245,7 +246,7 @@ BUGS: dict[str, Bug] = {
             lambda s, journal: (replace(journal, logins=charge(journal.logins, s.now)), Access.LOGIN),
         ),
     ),
-    "reuse an id": Bug("every key gets the same id", _set(Rotator, "__init__", _one_id)),
+    "reuse an id": Bug("every key gets the same id", _set(RotationFacts, "__init__", _one_id)),
     "treat a timeout as failure": Bug(
         "a lost answer means that no key was made", _set(ArgoCDKeys, "mint", _mint_or_fail)
     ),

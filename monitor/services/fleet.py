@@ -35,7 +35,7 @@ from monitor.core.tracking import Track, advance, begin, resume
 from monitor.ports import Clock
 from monitor.services.checker import Checked, Checker
 from monitor.services.every_replica import EveryReplica
-from monitor.services.rotator import Sight
+from monitor.services.rotation_facts import Sight
 
 log = structlog.get_logger(__name__)
 

@@ -18,7 +18,8 @@ import structlog
 from monitor.core.journal import State
 from monitor.core.report import RotationReport
 from monitor.ports import Clock
-from monitor.services.rotator import Rotator, Sight
+from monitor.services.rotation_facts import Sight
+from monitor.services.rotator import Rotator
 
 log = structlog.get_logger(__name__)
 

@@ -1,4 +1,4 @@
-"""Carries a rotation out: gather the facts, let the core decide, write the journal, do the effect, take note.
+"""Carries a rotation out: gather the facts (`rotation_facts`), let the core decide, write the journal, do the effect.
 
 Every effect that changes something is preceded by a write of the journal that only one replica can make (the core sees
 to it that the journal differs): its version is compared, and no two writes are ever the same. Whoever loses that race
@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import structlog
 
 from monitor.core.announcement import Announcement, announcements
 from monitor.core.claims import read_claims
-from monitor.core.credential import Unsendable, inspect
 from monitor.core.effects import (
     Conflict,
     Delete,
@@ -34,23 +33,20 @@ from monitor.core.effects import (
     effect_name,
 )
 from monitor.core.journal import Journal, JournalError, Purpose, State, dump, load
-from monitor.core.model import Key, Verdict
+from monitor.core.model import Key
 from monitor.core.plan import Planned, plan
-from monitor.core.policy import Policy, next_rotation, owner
+from monitor.core.policy import Policy, next_rotation
 from monitor.core.report import JOURNAL, RotationReport
 from monitor.core.rotation.endings import delete_command
 from monitor.core.rotation.learning import learn
 from monitor.core.rotation.machine import decide
-from monitor.core.rotation.situation import Act, Situation, Wait
-from monitor.core.secret import Secret
-from monitor.core.status import Kind, Status
+from monitor.core.rotation.situation import Act, Wait
 from monitor.core.text import printable
 from monitor.ports import (
     AccountKeys,
     Announcer,
     Clock,
     ConsumerWorkloads,
-    Credential,
     CredentialSource,
     CredentialStore,
     JournalStore,
@@ -59,6 +55,7 @@ from monitor.ports import (
 from monitor.services.account_access import AccountAccess
 from monitor.services.checker import Checker, redact
 from monitor.services.proof import Proof
+from monitor.services.rotation_facts import MAX_PROBLEM, Gathered, Nonces, RotationFacts, Sight, trimmed
 
 log = structlog.get_logger(__name__)
 
@@ -66,41 +63,12 @@ log = structlog.get_logger(__name__)
 MAX_STEPS = 40
 RETRY = 5.0
 UNREADABLE = 30.0
-# A verdict of the regular checks counts for this long; the rotation looks for itself otherwise.
-VERDICT_LASTS = 60.0
 # An effect is begun this long after its journal was written at most: a process that was stopped in between does
 # nothing late, when another one may have taken over.
 LATEST_START = 10.0
-# A refusal counts when it is seen this often in a row, each time over fresh connections: replicas of Argo CD lag.
-LOOKS = 3
-# A clock that was set is noticed while this process looks at least this often.
-REMEMBERED = 700.0
 # What a person asked for is tried for this long: later it would come as a surprise.
 DEMAND_LASTS = 900.0
-MAX_PROBLEM = 400
 ANOTHER_LEADS = "another replica of the monitor leads"
-
-Nonces = Callable[[], str]
-
-
-@dataclass(frozen=True, slots=True)
-class Sight:
-    """What the regular checks know: the verdict, and the fingerprint of the token that it is about.
-
-    verdict: None while they are looking a second time.
-    """
-
-    verdict: Verdict | None
-    fingerprint: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Gathered:
-    """The facts of one moment as the core takes them, and what the effects need."""
-
-    situation: Situation
-    stored: Stored
-    password: Secret | None
 
 
 class Rotator:
@@ -126,7 +94,6 @@ class Rotator:
         siblings: Sequence[JournalStore] = (),
     ) -> None:
         self.name = name
-        self.policy = policy
         self.journal: Journal | None = None
         self.waiting_for = ""
         self.next_at: float | None = None
@@ -134,18 +101,16 @@ class Rotator:
         self._clock = clock
         self._checker = checker
         self._access = AccountAccess(keys, clock, siblings)
+        self._facts = RotationFacts(policy, clock, checker, store, password, self._access, nonces)
         self._proof = Proof(checker)
         self._store = store
         self._journals = journals
-        self._password = password
         self._consumers = consumers
-        self._nonces = nonces
         self._announcer = announcer
         self._by = nonces()
         self._failures: Counter[str] = Counter()
         self._unreadable = 0
         self._news: list[Announcement] = []
-        self._looked: tuple[float, float] | None = None
         self._demanded_at: float | None = None
 
     @property
@@ -190,7 +155,7 @@ class Rotator:
         loaded = await self._load()
         if loaded is None:
             return ()
-        gathered = await self._gather(loaded[0], None, None, demanded=True)
+        gathered = await self._facts.gather(loaded[0], None, None, demanded=True)
         steps = plan(gathered.situation)
         return (*steps[:-1], *(replace(last, words=f"{last.words}{_unread(gathered.stored)}") for last in steps[-1:]))
 
@@ -211,7 +176,7 @@ class Rotator:
                 if loaded is None:
                     return self._clock.now() + UNREADABLE
                 journal, version = loaded
-                gathered = await self._gather(journal, sight, listed, demanded=self._is_demanded())
+                gathered = await self._facts.gather(journal, sight, listed, demanded=self._is_demanded())
                 self.next_at = next_rotation(gathered.situation.why)
                 step = decide(gathered.situation)
                 if isinstance(step, Wait):
@@ -251,87 +216,7 @@ class Rotator:
         self.problem, self._unreadable = "", 0
         return self.journal, found[1]
 
-    async def _gather(
-        self, journal: Journal, sight: Sight | None, listed: tuple[Key, ...] | None, *, demanded: bool
-    ) -> _Gathered:
-        stored = _trimmed(await self._store.read())
-        password, no_password = await self._read_password()
-        status = await self._status(journal, stored, sight)
-        claims = read_claims(stored.token.reveal() if stored.token else "")
-        account, unrenewable = owner(self.policy, claims, works=status is not None and status.accepted is True)
-        may_log_in = self.policy.by_password and status is not None and status.accepted is False
-        situation = Situation(
-            now=self._clock.now(),
-            journal=journal,
-            policy=self.policy,
-            token=stored.token,
-            token_id=claims.token_id,
-            version=stored.version,
-            status=status,
-            nonce=self._nonces(),
-            account=account,
-            unrenewable=unrenewable,
-            token_account=claims.account if claims.capability == "apiKey" else None,
-            readable=stored.readable,
-            issued_at=claims.issued_at,
-            expires_at=claims.expires_at,
-            keys=listed,
-            writer=stored.writer,
-            password=password.fingerprint() if password else None,
-            no_password=no_password,
-            other_logins=await self._access.other_logins() if may_log_in else (),
-            demanded=demanded,
-            leap=self._leap(),
-        )
-        return _Gathered(situation, stored, password)
-
-    async def _read_password(self) -> tuple[Secret | None, str]:
-        """The present password, or why there is none. One that is only remembered is not tried: each wrong one counts."""
-        if self._password is None:
-            return None, ""
-        found = await self._password.read(ask=True)
-        if not found.readable or found.token is None:
-            return None, printable(found.problem, MAX_PROBLEM)
-        password = found.token.reveal().strip("\r\n")
-        return (
-            (Secret(password), "") if password else (None, f"{self._password.where} is empty: put the password there")
-        )
-
-    async def _status(self, journal: Journal, stored: Stored, sight: Sight | None) -> Status | None:
-        """The verdict on the very token in the Secret; None where it is not known."""
-        if not stored.readable:
-            return None
-        token = inspect(stored.token)
-        if sight is not None and journal.state is State.IDLE:
-            fingerprint = None if isinstance(token, Unsendable) else token.fingerprint()
-            if sight.verdict is None or sight.fingerprint != fingerprint or sight.verdict.status is Status.PENDING:
-                return None  # the regular checks will come to this token, with their second look
-            if abs(self._clock.now() - sight.verdict.checked_at) <= VERDICT_LASTS:
-                return sight.verdict.status
-        if isinstance(token, Unsendable):
-            return token.status
-        return await self._look(token)
-
-    async def _look(self, token: Secret) -> Status | None:
-        seen: Status | None = None
-        for _ in range(LOOKS):
-            seen = (await self._checker.check(full=False, fresh=True, credential=Credential(token))).verdict.status
-            if seen.kind is not Kind.REFUSED:
-                return seen
-        return seen
-
-    def _leap(self) -> float:
-        """By how much the clock of the day went further than time itself since the last look.
-
-        After a long pause it is not asked: another replica may have taken that in long ago.
-        """
-        now, monotonic = self._clock.now(), self._clock.monotonic()
-        before, self._looked = self._looked, (now, monotonic)
-        if before is None or monotonic - before[1] > REMEMBERED:
-            return 0.0
-        return (now - before[0]) - (monotonic - before[1])
-
-    async def _act(self, step: Act, version: str | None, gathered: _Gathered) -> Outcome | None:
+    async def _act(self, step: Act, version: str | None, gathered: Gathered) -> Outcome | None:
         """Journal first, then the effect, then what came of it. None: somebody else was faster, or no answer."""
         journal, effect = step.journal, step.effect
         began = self._clock.monotonic()
@@ -390,7 +275,7 @@ class Rotator:
             for announcement in news:
                 await self._announcer.announce(announcement)
 
-    async def _do(self, effect: Effect, gathered: _Gathered) -> Outcome:
+    async def _do(self, effect: Effect, gathered: Gathered) -> Outcome:
         match effect:
             case Prove(token):
                 return await self._proof.of(token, gathered.stored.token, accepted=gathered.situation.accepted)
@@ -402,14 +287,14 @@ class Rotator:
                 return await self._consumers.look(mark, since) if self._consumers else Unknown("nobody to look at")
             case Delete(_, key_id):
                 # The last moment to see that somebody has put this very key back into the Secret.
-                seen = _trimmed(await self._store.read())
+                seen = trimmed(await self._store.read())
                 if not seen.readable or (seen.token and read_claims(seen.token.reveal()).token_id == key_id):
                     return Conflict()
                 return await self._access.do(effect)
             case Mint() | ListKeys():
                 return await self._access.do(effect)
 
-    def _without_secrets(self, outcome: Outcome, journal: Journal, gathered: _Gathered) -> Outcome:
+    def _without_secrets(self, outcome: Outcome, journal: Journal, gathered: Gathered) -> Outcome:
         """A server may echo what it was sent; no part of a token or password gets into the journal or the log."""
         if not isinstance(outcome, Refused | Unknown):
             return outcome
@@ -422,11 +307,3 @@ class Rotator:
 def _unread(stored: Stored) -> str:
     """What keeps the Secret from being read, to be put behind why nothing is done."""
     return f": {stored.problem}" if not stored.readable and stored.problem else ""
-
-
-def _trimmed(stored: Stored) -> Stored:
-    """Without the white space around the token, as the checks take it; an empty one is none."""
-    if stored.token is None:
-        return stored
-    value = stored.token.reveal().strip()
-    return replace(stored, token=Secret(value) if value else None)

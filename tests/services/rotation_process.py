@@ -22,7 +22,8 @@ from monitor.core.questions import Question
 from monitor.core.secret import Secret
 from monitor.ports import Credential, Stored
 from monitor.services.checker import Checker
-from monitor.services.rotator import Rotator, Sight
+from monitor.services.rotation_facts import Sight
+from monitor.services.rotator import Rotator
 
 from tests.services.rotation_outside import PASSWORD, Outside, Place
 

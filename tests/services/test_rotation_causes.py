@@ -10,7 +10,7 @@ from monitor.core.journal import Journal, State, dump
 from monitor.core.model import FaultKind, Verdict
 from monitor.core.secret import Secret
 from monitor.core.status import Status
-from monitor.services.rotator import Sight
+from monitor.services.rotation_facts import Sight
 from monitor.simulator.rbac import Role
 from monitor.simulator.settings import Capability
 

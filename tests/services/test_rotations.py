@@ -14,8 +14,9 @@ from monitor.core.report import RotationReport
 from monitor.core.status import Status
 from monitor.services.checker import Checker
 from monitor.services.fleet import Fleet, Target
+from monitor.services.rotation_facts import Sight
 from monitor.services.rotations import AFTER_DEFECT, FOLLOWING, LONGEST_PAUSE, MAX_AT_ONCE, Rotations
-from monitor.services.rotator import Rotator, Sight
+from monitor.services.rotator import Rotator
 
 from tests.services.fleet_driver import VirtualLoop
 from tests.services.rotation_outside import HOUR, PASSWORD, WorldClock
