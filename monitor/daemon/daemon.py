@@ -21,17 +21,16 @@ from monitor.adapters.server.errors import TlsFilesError
 from monitor.adapters.server.routes import Sources
 from monitor.config.settings import InSecret, KubernetesSettings, Settings, TargetSettings
 from monitor.config.warnings import warnings_of
-from monitor.core.alert_conditions import UNREAD
 from monitor.core.model import Verdict
 from monitor.core.report import TargetReport
 from monitor.core.sharding import STILL_WATCHED, TakeOver
-from monitor.core.whole import Whole
 from monitor.daemon.certificates import Certificates
 from monitor.daemon.discovering import Discovering
 from monitor.daemon.inside_argocd import InsideArgoCD
 from monitor.daemon.leading import Leading
 from monitor.daemon.platform import THIS_MACHINE, Platform
 from monitor.daemon.reloading import Reloading
+from monitor.daemon.reports import Reports
 from monitor.daemon.shared import Shared
 from monitor.daemon.sharing import Sharing
 from monitor.daemon.telling import Telling
@@ -93,6 +92,7 @@ class Daemon:
         self.rotations = Rotations(self._clock, self.fleet.sight, self._leading.leads)
         self._discovering = Discovering(settings, self._shared.kubernetes, self._clock, self.metrics, platform)
         self._inside = InsideArgoCD(self._shared.kubernetes, self._clock, self.fleet.argocd_changed, platform.chance)
+        self._reports = Reports(self.fleet, self.rotations, self._discovering.service, self._sharing)
         self._targets: dict[str, Target] = {}
         self._ticker = platform.ticker(self._clock, self.fleet.next_due, self.fleet.dispatch)
         self._target_files = WatchedFiles()
@@ -101,8 +101,8 @@ class Daemon:
         self._owned: list[asyncio.Task[None]] = []
         self._by_secret: dict[tuple[str | None, str], set[str]] = {}
         sources = Sources(
-            reports=self.whole,
-            report=self.report_of,
+            reports=lambda: self._reports.whole(self._settings.targets),
+            report=lambda name: self._reports.whole_of(name, self._settings.targets),
             metrics=self.metrics.render,
             alive=self._alive,
             ready=self._ready,
@@ -111,15 +111,15 @@ class Daemon:
             runbooks=settings.alerts.runbooks,
             troubles=lambda: self._discovering.service.troubles,
             refused=self._configuration_problems,
-            ask=self._ask_others,
-            whole=self._surroundings,
-            own=lambda: (self._sharing.speaker(len(self.fleet)), self.reports) if self._sharing else None,
+            ask=self._reports.ask_others,
+            whole=self._reports.surroundings,
+            own=lambda: (self._sharing.speaker(len(self.fleet)), self._reports.own) if self._sharing else None,
         )
         self.server = platform.pages(sources, settings.http)
         self._not_served = ""
         self._telling = Telling(
             settings,
-            self._reports_to_tell,
+            self._reports.to_tell,
             self._clock,
             self.metrics,
             self._alive,
@@ -139,7 +139,7 @@ class Daemon:
     async def __aenter__(self) -> Daemon:
         """Starts. Raises `ServerError` when the HTTP address cannot be used."""
         _warn(self._settings)
-        self.metrics.attach(self.reports, self._surroundings, lambda: len(self._settings.targets))
+        self.metrics.attach(self._reports.own, self._reports.surroundings, lambda: len(self._settings.targets))
         self.metrics.reloaded(successful=True)
         await self.server.start()
         if self._sharing is not None:
@@ -189,44 +189,11 @@ class Daemon:
 
     def reports(self) -> Iterator[TargetReport]:
         """Every target that this replica checks as it stands, with its rotation."""
-        return map(self._with_rotation, self.fleet.reports())
+        return self._reports.own()
 
     def report(self, name: str) -> TargetReport | None:
         """One of these; None when it checks none of that name."""
-        report = self.fleet.report(name)
-        return None if report is None else self._with_rotation(report)
-
-    def whole(self) -> Iterable[TargetReport]:
-        """Every target of the configuration, also those that other replicas check."""
-        return self.reports() if self._sharing is None else self._sharing.whole(self._settings.targets, self.report)
-
-    def report_of(self, name: str) -> TargetReport | None:
-        """One of these; None when there is none of that name."""
-        own = self.report(name)
-        if self._sharing is None:
-            return own
-        target = next((target for target in self._settings.targets if target.name == name), None)
-        return self._sharing.one(target, own) if target is not None else None
-
-    def _surroundings(self) -> Whole | None:
-        return self._sharing.surroundings(len(self.fleet)) if self._sharing is not None else None
-
-    async def _ask_others(self) -> None:
-        if self._sharing is not None:
-            await self._sharing.ask()
-
-    def _reports_to_tell(self) -> Iterator[TargetReport]:
-        """The same for alerts: a rotation of which nothing is known yet is no reason to call an alert over."""
-        for report in self.reports():
-            unread = report.rotation is None and self.rotations.rotator(report.name) is not None
-            yield replace(report, rotation=UNREAD) if unread else report
-
-    def _with_rotation(self, report: TargetReport) -> TargetReport:
-        trouble = self._discovering.service.trouble_of(report.name)
-        if trouble:
-            report = replace(report, problem="; ".join(part for part in (report.problem, trouble) if part))
-        rotation = self.rotations.report(report.name)
-        return report if rotation is None else replace(report, rotation=rotation)
+        return self._reports.own_of(name)
 
     def demand(self, name: str) -> None:
         """A person asks for a new key of a target."""

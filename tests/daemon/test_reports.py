@@ -25,7 +25,7 @@ async def test_pages_and_metrics_say_nothing_of_it_and_alerts_are_told_that_noth
     settings = Settings((rotated, watched), http=HttpSettings("127.0.0.1", 0), state_dir=str(tmp_path))
     async with Daemon(settings) as running:
         shown = {report.name: report.rotation for report in running.reports()}
-        told = {report.name: report.rotation for report in running._reports_to_tell()}
+        told = {report.name: report.rotation for report in running._reports.to_tell()}
         assert shown == {"rotated": None, "watched": None}
         assert told == {"rotated": UNREAD, "watched": None}
         assert b"tokenmonitor_rotation_consecutive_failures{" not in await running.metrics.render()
