@@ -58,8 +58,8 @@ def pair(path: str, cert_file: str, key_file: str) -> Iterator[Problem]:
 
 
 def no_passphrase() -> str:
-    """For `load_cert_chain`: it would ask for one on the terminal, and an empty one makes an encrypted key an error."""
-    return ""
+    """For `load_cert_chain`: without this, OpenSSL would ask for one on the terminal. Raises `ValueError`."""
+    raise ValueError("the key is encrypted")
 
 
 def _quoted(file: str) -> str:

@@ -11,6 +11,7 @@ import ssl
 
 from monitor.adapters.file_reading import NotAFileError, read_file
 from monitor.adapters.server.errors import TlsFilesError
+from monitor.config.certificates import no_passphrase
 
 MAX_FILE = 1024 * 1024
 
@@ -45,7 +46,7 @@ class ServerTls:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         try:
-            context.load_cert_chain(self._cert_file, self._key_file, password=_no_passphrase)
+            context.load_cert_chain(self._cert_file, self._key_file, password=no_passphrase)
         except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
             raise self._unusable(error) from None
         return context
@@ -74,8 +75,3 @@ class ServerTls:
             f"{where}: cannot serve https with these files: {what}. Give a PEM certificate chain (http.tls.certFile) "
             "and its unencrypted PEM key (http.tls.keyFile)."
         )
-
-
-def _no_passphrase() -> str:
-    """Without this, OpenSSL would ask for one at the terminal."""
-    raise ValueError("the key is encrypted")
