@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -14,6 +15,7 @@ from monitor.adapters.argocd.client import ArgoCDClient, Endpoint
 from monitor.adapters.argocd.connections import Connections
 from monitor.adapters.argocd.tls import UNUSABLE, TlsContexts, Trust, make_context, unusable
 from monitor.adapters.clock import SystemClock
+from monitor.cli.flags import in_flags
 from monitor.cli.options import DURATION
 from monitor.cli.output import Result, exit_code, show
 from monitor.config import address
@@ -115,7 +117,8 @@ async def _check(endpoint: Endpoint, given: Given, expected: Expectation) -> Res
         checked = await Checker(client, given, expected, clock).check(full=True)
     finally:
         await connections.close()
-    return endpoint.base, endpoint.base, checked
+    verdict = replace(checked.verdict, remedy=in_flags(checked.verdict.remedy))
+    return endpoint.base, endpoint.base, replace(checked, verdict=verdict)
 
 
 def _base(server: str, rootpath: str) -> str:

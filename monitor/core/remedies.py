@@ -102,7 +102,7 @@ FAULT_REMEDIES: dict[FaultKind, str] = {
     FaultKind.OUT_OF_FILES: "Raise the limit of open files of the monitor: LimitNOFILE= of systemd, --ulimit nofile= of a container, `ulimit -n`.",
     FaultKind.TLS_EXPIRED: "Renew the certificate of argocd-server (Secret argocd-server-tls), or of the proxy before it.",
     FaultKind.TLS_NOT_YET_VALID: "Set the clocks right: the certificate of argocd-server is dated in the future.",
-    FaultKind.TLS_UNKNOWN_CA: "Give the CA that signed the certificate of argocd-server in `tls.caFile` (check: `--ca-file`).",
+    FaultKind.TLS_UNKNOWN_CA: "Give the CA that signed the certificate of argocd-server in `tls.caFile`.",
     FaultKind.TLS_WRONG_HOST: "Use a host name that the certificate carries, or set `tls.serverName` to one of them.",
     FaultKind.TLS_NOT_SPOKEN: "The port does not speak TLS: use http:// if argocd-server runs with --insecure, or another port.",
     FaultKind.TOO_LARGE: "Check the address: an answer of that size is not one of Argo CD's session API.",
