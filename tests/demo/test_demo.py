@@ -43,12 +43,18 @@ async def test_it_ends_with_0_and_says_the_counts() -> None:
     assert counts[on_demand][1] == "0"
 
 
+def _can_be_interrupted() -> None:
+    """A shell without job control lets what it runs in the background ignore SIGINT, these tests and their children too."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 async def test_without_once_it_goes_on_until_somebody_ends_it() -> None:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "monitor", "demo"),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         env=environment(),
+        preexec_fn=_can_be_interrupted,
     )
     assert process.stdout is not None
     assert process.stderr is not None
