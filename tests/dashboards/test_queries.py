@@ -36,7 +36,8 @@ from tests.dashboards.story import SCRAPES, fleet, told
 from tests.end_to_end.programs import get, until
 from tests.end_to_end.prometheus import Prometheus, prometheus
 
-pytestmark = pytest.mark.slow
+# One Prometheus, filled once: all of these in one process.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("dashboards")]
 
 # The one target that the other dashboard is looked at with; its rotation goes from the beginning to the end.
 CHOSEN = {"overview.json": {}, "target.json": {"target": "staging"}}

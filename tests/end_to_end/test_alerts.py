@@ -125,6 +125,7 @@ async def test_prometheus_pages_for_a_revoked_token_and_the_page_ends_after_the_
         assert await prom.rule_problems() == []
 
 
+@pytest.mark.long
 async def test_directly_told_two_alertmanagers_page_once_though_one_was_down_at_first(tmp_path: Path) -> None:
     ports = Ports(), Ports()
     first, second = (f"127.0.0.1:{each.cluster}" for each in ports)

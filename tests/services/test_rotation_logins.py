@@ -168,7 +168,7 @@ def test_two_replicas_with_a_wrong_password_stay_within_the_limits() -> None:
     in_a_world(tell, policy=policy())
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(more, marks=pytest.mark.long) for more in range(1, 5))])
 def test_targets_with_the_same_user_share_the_limits(seed: int) -> None:
     """Three targets, three journals, one account that Argo CD would lock out."""
     chance = random.Random(seed)
