@@ -69,6 +69,11 @@ def from_codefresh(
 ) -> Conversion:
     """The configuration for the runtime that these values install."""
     notes: list[str] = []
+    if not _tells_of_argocd(values):
+        notes.append(
+            "These values say nothing of Argo CD (argo-cd, app-proxy, global.integrations.argo-cd), so all of this is what "
+            "the chart does by itself. If that surprises you, it was another file."
+        )
     auth_path, auth = _auth(values, notes)
     target: dict[str, Any] = {"name": _target_name(values)}
     target.update(_where(values, release_name, notes))
@@ -88,6 +93,10 @@ def from_codefresh(
         )
     _note_overrides(values, notes)
     return Conversion({"targets": [target]}, tuple(notes))
+
+
+def _tells_of_argocd(values: Mapping[str, Any]) -> bool:
+    return any(_at(values, *path.split(".")) is not None for path in ("argo-cd", "app-proxy", TODAY, *OLDER))
 
 
 def _target_name(values: Mapping[str, Any]) -> str:

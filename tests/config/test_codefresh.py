@@ -309,6 +309,7 @@ def test_what_could_never_run_is_refused_too(values: Values, said: str) -> None:
         ({"gitops-operator": {"env": {"ARGO_CD_URL": "x:1"}}}, "gitops-operator may talk to another address"),
         ({"app-proxy": {"env": {"ARGO_CD_TOKEN": "hunter2"}}}, "app-proxy.env.ARGO_CD_TOKEN is set"),
         ({}, "only from within its namespace"),
+        ({"replicaCount": 3, "global": {"imageRegistry": "x"}}, "say nothing of Argo CD"),
     ],
 )
 def test_what_a_person_should_know_is_noted_without_the_credential(values: Values, said: str) -> None:
@@ -317,6 +318,11 @@ def test_what_a_person_should_know_is_noted_without_the_credential(values: Value
     assert any(said in note for note in conversion.notes)
     assert "hunter2" not in text
     assert "hunter2" not in repr(conversion)
+
+
+@pytest.mark.parametrize("values", [EXTERNAL, today({"svc": "a"}), older(server={"svc": "a"}), {"app-proxy": {}}])
+def test_values_that_tell_of_argo_cd_are_not_taken_for_another_file(values: Values) -> None:
+    assert not any("nothing of Argo CD" in note for note in from_codefresh(values).notes)
 
 
 @pytest.mark.parametrize(
