@@ -100,17 +100,23 @@ def die_at_any_moment(folder: Path) -> dict[str, Any]:
 
 
 def two_at_once(folder: Path) -> dict[str, Any]:
-    """Two processes count up in the same journal, by compare-and-swap."""
-    ready, go = os.pipe()
+    """Two processes count up in the same journal, by compare-and-swap. Neither writes before both have read it."""
+    (here, has_read), (ready, go) = os.pipe(), os.pipe()
+
+    def both_have_read() -> None:
+        os.write(has_read, b".")
+        os.read(ready, 1)
+
     children = []
     for name in "ab":
         child = os.fork()
         if not child:
-            os.read(ready, 1)
-            result = asyncio.run(count_up(folder / "journal"))
+            result = asyncio.run(count_up(folder / "journal", both_have_read))
             (folder / name).write_text(json.dumps(result))
             os._exit(0)
         children.append(child)
+    for _ in children:
+        os.read(here, 1)
     os.write(go, b"..")
     for child in children:
         os.waitpid(child, 0)
@@ -118,7 +124,7 @@ def two_at_once(folder: Path) -> dict[str, Any]:
     return {"results": results, "last": (folder / "journal").read_text()}
 
 
-async def count_up(path: Path) -> dict[str, Any]:
+async def count_up(path: Path, both_have_read: Callable[[], None]) -> dict[str, Any]:
     store = FileJournalStore(path, patience=20.0, deadline=30.0)
     won: list[int] = []
     lost = 0
@@ -127,6 +133,8 @@ async def count_up(path: Path) -> dict[str, Any]:
         found = await store.read()
         assert isinstance(found, tuple), found
         number = int(found[0] or "0") + 1
+        if not won and not lost:
+            both_have_read()
         await asyncio.sleep(chance.random() * 0.003)  # so that the other one reads the same version
         written = await store.write(str(number), found[1])
         if isinstance(written, str):

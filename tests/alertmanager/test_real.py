@@ -35,6 +35,7 @@ QUICK = AlertSettings(
     Thresholds(refused_for=1, not_verified_for=3600, down_for=1, gap=2), "https://runbooks.example.com"
 )
 QUICK_RESEND = 2.0
+WITHIN = 60.0
 # `bcrypt` of hunter2, as Alertmanager's web configuration wants it.
 PASSWORD, HASHED = "hunter2", "$2b$05$gT/iLTYsk9qo2YIuCnKdhuQwOYPP7s.3b0iQ8XGOcL4ozXAhBsF7m"
 
@@ -83,7 +84,7 @@ async def monitor(*urls: str, **more: Any) -> AsyncIterator[Monitor]:
     settings: dict[str, Any] = {
         "labels": (("namespace", "codefresh"),),
         "resend_interval": QUICK_RESEND,
-        "timeout": 2.0,
+        "timeout": 10.0,
     }
     made = Monitor(AlertmanagerSettings(urls, **{**settings, **more}))
     made.start()
@@ -125,13 +126,13 @@ async def test_both_of_a_cluster_are_told_though_one_is_down_at_first(tmp_path: 
         )
         made = await running.enter_async_context(monitor(ports[0].url, ports[1].url))
         made.have(Status.REVOKED)
-        await until(lambda: all_fire(one), 15)
-        await until(lambda: _failed(made, ports[1].url), 15)
+        await until(lambda: all_fire(one), WITHIN)
+        await until(lambda: _failed(made, ports[1].url), WITHIN)
         two = await running.enter_async_context(
             alertmanager(tmp_path, "two", heard.url, ports=ports[1], peers=peers[:1])
         )
-        await until(lambda: all_fire(one, two), 15)
-        await until(lambda: _is(2, two.peers), 15)
+        await until(lambda: all_fire(one, two), WITHIN)
+        await until(lambda: _is(2, two.peers), WITHIN)
         (alert,) = await two.alerts()
         assert alert["labels"] == {
             "alertname": REFUSED, "severity": "critical", "target": "production", "namespace": "codefresh",
@@ -143,8 +144,8 @@ async def test_both_of_a_cluster_are_told_though_one_is_down_at_first(tmp_path: 
         )
         assert alert["annotations"]["runbook_url"] == f"https://runbooks.example.com/{REFUSED}.md"
         made.have(Status.VALID)
-        await until(lambda: none_fire(one, two), 15)
-        await until(lambda: _is(["firing", "resolved"], lambda: _value(heard.of(REFUSED))), 15)
+        await until(lambda: none_fire(one, two), WITHIN)
+        await until(lambda: _is(["firing", "resolved"], lambda: _value(heard.of(REFUSED))), WITHIN)
         counts = await counted(made)
     url = ports[1].url
     assert counts[f'notification_failures_total{{alertmanager="{url}"}}'] >= 1
@@ -166,8 +167,8 @@ async def _value(value: Any) -> Any:
 async def test_told_by_prometheus_too_it_is_one_alert_and_pages_once(tmp_path: Path, heard: Receiver) -> None:
     async with alertmanager(tmp_path, "a", heard.url) as one, monitor(one.url) as made:
         made.have(Status.REVOKED)
-        await until(lambda: all_fire(one), 15)
-        await until(lambda: _value(heard.of(REFUSED)), 15)
+        await until(lambda: all_fire(one), WITHIN)
+        await until(lambda: _value(heard.of(REFUSED)), WITHIN)
         (before,) = await one.alerts()
         # As Prometheus posts it: its own words and times, a generatorURL, the same labels.
         moment = time.time() - 1
@@ -198,8 +199,8 @@ def _with_nanoseconds(moment: float) -> str:
 async def test_a_restart_of_the_monitor_pages_nobody_again(tmp_path: Path, heard: Receiver) -> None:
     async with alertmanager(tmp_path, "a", heard.url) as one, monitor(one.url) as made:
         made.have(Status.REVOKED)
-        await until(lambda: all_fire(one), 15)
-        await until(lambda: _value(heard.of(REFUSED)), 15)
+        await until(lambda: all_fire(one), WITHIN)
+        await until(lambda: _value(heard.of(REFUSED)), WITHIN)
         (before,) = await one.alerts()
         await made.stop()
         # The new process does not know the token yet, for longer than an alert lasts that nobody tells any more.
@@ -213,14 +214,14 @@ async def test_a_restart_of_the_monitor_pages_nobody_again(tmp_path: Path, heard
         assert after["startsAt"] == before["startsAt"]
         assert after["annotations"] == before["annotations"]
         made.have(Status.VALID)
-        await until(lambda: none_fire(one), 15)
-        await until(lambda: _is(["firing", "resolved"], lambda: _value(heard.of(REFUSED))), 15)
+        await until(lambda: none_fire(one), WITHIN)
+        await until(lambda: _is(["firing", "resolved"], lambda: _value(heard.of(REFUSED))), WITHIN)
 
 
 async def test_the_end_of_the_monitor_alone_ends_no_alert(tmp_path: Path) -> None:
     async with alertmanager(tmp_path, "a") as one, monitor(one.url) as made:
         made.have(Status.REVOKED)
-        await until(lambda: all_fire(one), 15)
+        await until(lambda: all_fire(one), WITHIN)
         await made.stop()
         await asyncio.sleep(QUICK_RESEND)
         assert await all_fire(one)
@@ -230,9 +231,9 @@ async def test_a_removed_target_is_told_as_over(tmp_path: Path) -> None:
     async with alertmanager(tmp_path, "a") as one, monitor(one.url) as made:
         made.have(Status.REVOKED)
         made.have(Status.REVOKED, "other")
-        await until(lambda: _is(2, lambda: _number(one)), 15)
+        await until(lambda: _is(2, lambda: _number(one)), WITHIN)
         del made.targets["production"]
-        await until(lambda: _is(1, lambda: _number(one)), 15)
+        await until(lambda: _is(1, lambda: _number(one)), WITHIN)
         (left,) = await one.alerts()
         assert left["labels"]["target"] == "other"
 
@@ -266,9 +267,9 @@ async def test_with_password_certificate_and_path_prefix(tmp_path: Path) -> None
         monitor(url, **settings) as made,
     ):
         made.have(Status.REVOKED)
-        await until(lambda: _failed(made, url), 15)
+        await until(lambda: _failed(made, url), WITHIN)
         (tmp_path / "password").write_text(f"{PASSWORD}\n")
-        await until(lambda: _succeeded(made, url), 15)
+        await until(lambda: _succeeded(made, url), WITHIN)
 
 
 async def _failed(made: Monitor, url: str) -> bool:

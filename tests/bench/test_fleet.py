@@ -43,4 +43,4 @@ async def test_a_small_fleet_is_measured_with_http_and_https(tmp_path: Path) -> 
     found = await measure(8, tmp_path, lambda _: None, https=4, seconds=0.5, regimes=("scraped", "pages"))
     assert found.rss > 10
     assert found.regimes["scraped"].fetch_bytes > 1000
-    assert found.regimes["pages"].fetches == 3
+    assert found.regimes["pages"].fetches >= 3

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import random
 import shutil
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -16,9 +17,12 @@ import aiohttp
 import pytest
 
 HOST = "127.0.0.1"
-STARTS_WITHIN = 30.0
+STARTS_WITHIN = 60.0
 ENDS_WITHIN = 5.0
 PACE = 0.1
+# Below those that a system gives to whoever asks for any port (Linux: from 32768).
+PORTS = range(20_000, 32_000)
+_given: set[int] = set()
 
 
 def program(name: str, package: str) -> str:
@@ -32,13 +36,17 @@ def program(name: str, package: str) -> str:
 
 
 def free_port() -> int:
-    """A port that is free at this moment, for TCP and UDP."""
-    with socket.socket() as tcp:
-        tcp.bind((HOST, 0))
-        port: int = tcp.getsockname()[1]
-        with socket.socket(type=socket.SOCK_DGRAM) as udp:
+    """A port that is free at this moment, for TCP and UDP.
+
+    A program takes it a moment later; until then the tests beside this one, which let the system choose, must not get it.
+    """
+    for port in random.sample([port for port in PORTS if port not in _given], 100):
+        with suppress(OSError), socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
+            tcp.bind((HOST, port))
             udp.bind((HOST, port))
-    return port
+            _given.add(port)
+            return port
+    raise AssertionError(f"no port of {PORTS} is free")
 
 
 @asynccontextmanager
@@ -70,14 +78,21 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 async def until(
     condition: Callable[[], Awaitable[object]], seconds: float, *, alive: Callable[[], bool] = lambda: True
 ) -> None:
-    """Waits until the condition holds, and fails after so many seconds with what it saw last."""
+    """Waits until the condition holds, and fails after so many seconds with what it saw last.
+
+    A program that is too busy to answer one look is looked at again.
+    """
     seen: object = None
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             while alive():
-                seen = await condition()
-                if seen:
-                    return
+                try:
+                    seen = await condition()
+                except (aiohttp.ClientError, TimeoutError) as error:
+                    seen = error
+                else:
+                    if seen:
+                        return
                 await asyncio.sleep(PACE)
     raise AssertionError(f"not within {seconds} s; the last thing seen was {seen!r}")
 

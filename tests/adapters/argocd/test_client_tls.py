@@ -195,7 +195,7 @@ async def test_a_handshake_that_comes_to_nothing_is_a_fault_by_the_deadline(
 
 async def test_plain_text_to_a_port_of_tls_is_a_fault(authority: Authority) -> None:
     async with serving(always(answer()), authority.server()) as server:
-        found = await told(server.url.replace("https:", "http:"), Trust(), timeout=2.0)
+        found = await told(server.url.replace("https:", "http:"), Trust())
     assert isinstance(found, Fault)
     assert found.kind in (FaultKind.RESET, FaultKind.NOT_HTTP)
     assert server.requests == []

@@ -7,7 +7,10 @@ left, so a server may well send or wait for ever.
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import ssl
+import struct
+import termios
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
@@ -15,6 +18,7 @@ HOST = "127.0.0.1"
 LOGGED_IN = b'{"loggedIn":true,"username":"codefresh","iss":"argocd"}'
 REFUSED = b'{"error":"invalid session","code":16,"message":"invalid session"}'
 MAX_HEAD = 64 * 1024
+PATIENCE = 20.0
 
 Talk = Callable[["Visit"], Awaitable[None]]
 
@@ -46,6 +50,13 @@ class Visit:
     async def send(self, data: bytes) -> None:
         self._writer.write(data)
         await self._writer.drain()
+
+    async def arrived(self) -> None:
+        """Waits until all that was sent is in the buffers of the client's system."""
+        connection = self._writer.get_extra_info("socket")
+        async with asyncio.timeout(PATIENCE):
+            while struct.unpack("i", fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, b"\0" * 4))[0]:
+                await asyncio.sleep(0.001)
 
     def reset(self) -> None:
         """Ends the connection the hard way."""
@@ -82,7 +93,7 @@ class Server:
 
     async def quiet(self) -> None:
         """Waits until no connection is left."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await self._quiet.wait()
 
     async def visited(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
