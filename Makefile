@@ -46,7 +46,7 @@ long: setup packages ## The tests that take longer: deliberate bugs, processes t
 quick: setup ## Only the tests that take a moment
 	$(BIN)/pytest -q -m "not slow" -n 2 --dist loadgroup $(TESTS)
 
-fuzz: setup ## Feed every parser bent input, for an hour or so (ARGS="-k journals" for one)
+fuzz: setup ## Feed every parser bent input, for a quarter of an hour or so (ARGS="-k journals" for one)
 	$(BIN)/pytest -q -n 2 --dist worksteal --hypothesis-profile=fuzz -p no:cacheprovider $(ARGS) \
 	  tests/hostile tests/config/test_arbitrary_input.py tests/simulator/test_any_request.py
 

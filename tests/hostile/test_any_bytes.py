@@ -199,6 +199,15 @@ async def told(server: Server, request: bytes) -> bytes:
         writer.transport.abort()
 
 
+async def serves(server: Server) -> bool:
+    """Whether it answers one of a few: on a busy machine a request may come after the short idle time."""
+    for _ in range(10):
+        answered = await told(server, b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        if answered:
+            return answered.endswith(b"\r\n\r\nok\n")
+    return False
+
+
 @given(request_=st.sampled_from(REQUESTS).flatmap(bent_bytes) | st.binary(max_size=200))
 @examples(150)
 def test_requests_to_our_own_server(request_: bytes, runner: asyncio.Runner, server: Server) -> None:
@@ -210,9 +219,7 @@ def test_requests_to_our_own_server(request_: bytes, runner: asyncio.Runner, ser
         assert answered == b"" or answered.startswith((b"HTTP/1.", b"HTTP/0.9 400"))
         assert b"canary" not in answered
         assert not any(b" %d " % code in answered[:16] for code in (500, 501, 502))
-        assert (await told(server, b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")).endswith(
-            b"\r\n\r\nok\n"
-        )
+        assert await serves(server)
 
     within(runner, ask())
 
