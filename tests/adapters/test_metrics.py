@@ -423,11 +423,20 @@ def test_other_work_goes_on_while_very_many_targets_are_rendered(metrics):
     assert turns > 60  # forty of them are the snapshot's own; measured: thousands
 
 
-def test_making_the_text_of_10_000_targets_costs_less_than_700_ms_of_cpu():
+def test_making_the_text_of_10_000_targets_costs_little_more_than_to_write_so_many_lines():
+    """In CPU time, and next to lines that need no thought: a slow machine is slow at both. (0.2 s on one that is not.)"""
     many = [replace(REPORT, name=f"target-{n:05}") for n in range(10_000)]
-    started = time.process_time()
-    b"".join(target_lines(many))
-    assert time.process_time() - started < 0.7  # measured: 0.2
+
+    def cost(work) -> float:
+        started = time.process_time()
+        work()
+        return time.process_time() - started
+
+    def plain() -> bytes:
+        return b"".join(f'tokenmonitor_x{{target="target-{n:05}"}} {n}.0\n'.encode() for n in range(130_000))
+
+    turns = [(cost(lambda: b"".join(target_lines(many))), cost(plain)) for _ in range(3)]
+    assert min(ours for ours, _ in turns) < 15 * min(bare for _, bare in turns)  # measured: 7
 
 
 def test_a_new_metric_is_one_row(monkeypatch, metrics):

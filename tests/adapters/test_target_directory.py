@@ -181,12 +181,14 @@ async def test_two_thousand_files_are_looked_at_quickly_and_then_rested_from(tmp
     directory = TargetDirectory(tmp_path, now=later)
     await directory.look()
     assert len(list(directory.found())) == 2000
-    directory._rests_until = 0.0
-    began = time.monotonic()
-    await directory.look()
-    took = time.monotonic() - began
-    assert took < 1.0
-    assert directory._rests_until >= began + REST * took * 0.5
+    took = []
+    for _ in range(5):
+        directory._rests_until = 0.0
+        began = time.monotonic()
+        await directory.look()
+        took.append(time.monotonic() - began)
+    assert min(took) < 0.5, "a look that a busy machine holds up is not the only one"
+    assert directory._rests_until >= began + REST * took[-1] * 0.5
     (tmp_path / "t0.yaml").unlink()
     await directory.look()
     assert len(list(directory.found())) == 2000, "not yet"

@@ -56,6 +56,7 @@ INTERVAL = 0.4
 GRACE = 0.3
 PATIENCE = 10.0
 LOOK = 0.005
+MOST_OF_A_LOOK = 2 * LOOK
 # What is left of a closed connection goes away within this.
 TIDY = 1.0
 
@@ -281,12 +282,18 @@ async def until(
     seconds: float = PATIENCE,
     seen: Callable[[], object] = lambda: "",
 ) -> float:
-    """Waits until the condition holds; after how many seconds that was. seen: what to show when it does not."""
-    began = time.monotonic()
+    """Waits until the condition holds; after how many seconds that was. seen: what to show when it does not.
+
+    Seconds in which this process got no turn count little: what is waited for got none either.
+    """
+    began = looked = time.monotonic()
+    waited = 0.0
     while not condition():
-        assert time.monotonic() - began < seconds, f"not within {seconds} s: {seen()}"
+        assert waited < seconds, f"not within {seconds} s: {seen()}"
         await asyncio.sleep(LOOK)
-    return time.monotonic() - began
+        before, looked = looked, time.monotonic()
+        waited += min(looked - before, MOST_OF_A_LOOK)
+    return looked - began
 
 
 async def until_told(condition: Callable[[], Awaitable[object]], seconds: float = PATIENCE) -> float:

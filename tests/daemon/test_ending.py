@@ -13,23 +13,21 @@ from monitor.config.settings import HttpSettings, Settings
 from monitor.daemon import daemon
 from monitor.daemon.daemon import Daemon, _within
 
-from tests.behaviour.service import fairly
-
 # design.md, "Figures to reach".
 THREE_SECONDS = 3.0
 
 
 async def test_the_parts_end_at_the_same_time() -> None:
     began = time.monotonic()
-    await _within(5.0, *(asyncio.sleep(0.2) for _ in range(10)))
-    assert time.monotonic() - began < fairly(1.0)
+    await _within(60.0, *(asyncio.sleep(0.1) for _ in range(200)))
+    assert time.monotonic() - began < 10.0, "one after the other they take twenty seconds"
 
 
 async def test_a_part_that_hangs_is_left_behind_and_told() -> None:
     with structlog.testing.capture_logs() as logs:
         began = time.monotonic()
         await _within(0.1, asyncio.sleep(3600))
-        assert time.monotonic() - began < fairly(1.0)
+        assert time.monotonic() - began < 30.0
     assert [line["event"] for line in logs] == ["not everything ended in time"]
 
 

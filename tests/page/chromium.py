@@ -23,7 +23,7 @@ from typing import Any
 import aiohttp
 
 START = 60.0
-PATIENCE = 20.0
+PATIENCE = 60.0
 MAX_MESSAGE = 64 * 1024 * 1024
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 SWITCHES = (
@@ -234,6 +234,12 @@ class Tab:
             assert time.monotonic() < until, f"this never came true: {expression}"
             await asyncio.sleep(0.02)
         return value
+
+    async def told(self, words: str, *, times: int) -> None:
+        """Waits until the page has complained so often about something."""
+        async with asyncio.timeout(PATIENCE):
+            while sum(words in said for said in self.complaints) < times:
+                await asyncio.sleep(0.02)
 
     async def press(self, *keys: str, shift: bool = False) -> None:
         """Keys by name: Tab, Enter, Space, ArrowDown, or a letter."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -30,7 +31,11 @@ class Stage:
         self.ill: str | None = None
         self.limits = Limits()
         self.server: Server | None = None
-        self.port = 0
+        # Bound all the time, and never listening: nobody else gets the port while the server has stopped.
+        self._held = socket.socket()
+        self._held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._held.bind((HOST, 0))
+        self.port: int = self._held.getsockname()[1]
 
     @property
     def address(self) -> str:
@@ -40,13 +45,17 @@ class Stage:
         """Serves; again on the same port after a `stop`."""
         self.server = Server(self._sources(), HOST, self.port, limits=self.limits)
         await self.server.start()
-        self.port = self.server.port
 
     async def stop(self) -> None:
         """Stops to serve."""
         server, self.server = self.server, None
         if server is not None:
             await server.stop(0.1)
+
+    async def close(self) -> None:
+        """The end of the test."""
+        await self.stop()
+        self._held.close()
 
     def _sources(self) -> Sources:
         return Sources(
@@ -71,7 +80,7 @@ async def stage() -> AsyncIterator[Stage]:
     stage = Stage()
     await stage.start()
     yield stage
-    await stage.stop()
+    await stage.close()
 
 
 @pytest.fixture(scope="session")

@@ -22,11 +22,16 @@ REFUSED_CONNECTION = "net::ERR_CONNECTION_REFUSED"
 
 
 async def refreshed(tab, stage: Stage) -> None:
-    """Lets the page ask once more, and waits until it shows the new time."""
-    stage.now += 1
+    """Lets the page ask once more, and waits until it shows the new time. (It may have asked by itself, too.)"""
     shown = await tab.text("#as-of")
+    stage.now += 1
     await tab.run(REFRESH)
     await tab.until(f"document.getElementById('as-of').textContent !== {json.dumps(shown)}")
+
+
+def asked(tab, stage: Stage) -> int:
+    """How often the page itself was asked for: a browser fetches an icon when it likes."""
+    return sum("/assets/" not in address for address in tab.requested if address.startswith(stage.address))
 
 
 async def names(tab) -> list[str]:
@@ -58,9 +63,8 @@ async def test_whatever_gets_into_the_page_runs_no_script(stage, tab):
         "document.body.insertAdjacentHTML('beforeend', '<img src=\"https://example.com/x.png\" onerror=\"window.ran = 1\">');"
         " const script = document.createElement('script'); script.textContent = 'window.ran = 1'; document.body.append(script)"
     )
-    await tab.until("true")
+    await tab.told("Content Security Policy", times=2)
     assert await tab.run("window.ran") is None
-    assert len([said for said in tab.complaints if "Content Security Policy" in said]) >= 2
 
 
 async def test_hostile_names_do_nothing_in_a_real_browser(stage, tab):
@@ -218,10 +222,10 @@ async def test_a_paused_page_asks_nothing_by_itself_and_can_go_on(stage, tab):
     await tab.click("#live")
     await tab.until("document.documentElement.dataset.refresh === '0'")
     assert "paused" in await tab.text(".as-of")
-    before = len(tab.requested)
+    before = asked(tab, stage)
     await tab.run(f"{REFRESH}; document.dispatchEvent(new Event('visibilitychange'))")
     await tab.run("new Promise((done) => setTimeout(done, 100))")
-    assert len(tab.requested) == before
+    assert asked(tab, stage) == before
     await tab.click("#live")
     await tab.until("document.documentElement.dataset.refresh === '10'")
 
@@ -345,21 +349,21 @@ async def test_everything_can_be_reached_and_used_by_keyboard(stage, tab):
 async def test_details_open_by_keyboard_and_the_skip_link_skips(stage, tab):
     await tab.open(stage.address)
     await tab.press("Tab", "Enter")
-    assert await tab.run("location.hash") == "#state"
-    assert await tab.run("document.activeElement.id") == "state"
+    await tab.until("location.hash === '#state'")
+    await tab.until("document.activeElement.id === 'state'")
     await tab.run("document.querySelector('summary').focus()")
     await tab.press("Space")
-    assert await tab.run("document.querySelector('details').open")
+    await tab.until("document.querySelector('details').open")
     assert "Secret codefresh/argocd-token" in await tab.text("details dl")
     await tab.press("Enter")
-    assert not await tab.run("document.querySelector('details').open")
+    await tab.until("!document.querySelector('details').open")
 
 
 async def test_a_link_to_a_row_shows_it_below_the_heads_of_the_columns(stage, tab):
     await tab.look(height=420)
     await tab.open(f"{stage.address}#t-us-east-billing")
     row, heads = "document.getElementById('t-us-east-billing')", "document.querySelector('thead th')"
-    assert await tab.run("window.scrollY") > 0
+    await tab.until("window.scrollY > 0")
     assert await tab.run(f"{row}.getBoundingClientRect().top >= {heads}.getBoundingClientRect().bottom")
 
 
@@ -418,7 +422,7 @@ async def test_without_javascript_the_page_shows_filters_sorts_and_opens_details
     assert len(await names(tab)) == 30
     assert "refreshed every minute" in await tab.text(".as-of")
     await tab.click("summary")
-    assert await tab.run("document.querySelector('details').open")
+    await tab.until("document.querySelector('details').open")
     await tab.run("document.getElementById('q').focus()")
     await tab.type("-portal")
     tab.expect_load()
