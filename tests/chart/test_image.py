@@ -251,6 +251,6 @@ def test_the_tag_of_a_release_is_compared_with_the_version() -> None:
     for tag, code in ((f"v{__version__}", 0), ("v9.9.9", 1)):
         environment = {"PATH": os.environ["PATH"], "GITHUB_REF_NAME": tag}
         assert (
-            subprocess.run(["bash", "-c", script], cwd=ROOT, env=environment, check=False, timeout=10).returncode
+            subprocess.run(["bash", "-c", script], cwd=ROOT, env=environment, check=False, timeout=60).returncode
             == code
         )

@@ -13,7 +13,7 @@ from monitor.simulator.rbac import Role
 from monitor.simulator.state import ArgoCDState
 from monitor.simulator.wording import Version
 
-STATUSES = {200, 303, 400, 401, 403, 404, 405, 415, 500}
+STATUSES = {200, 301, 303, 307, 400, 401, 403, 404, 405, 415, 500}
 anything = st.text(max_size=40)
 json_values: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | anything,
@@ -49,6 +49,8 @@ bodies = st.binary(max_size=60) | message.map(lambda value: json.dumps(value).en
 @example("POST", "/api/v1/session", "", "", b'{"username":"' + b"1" * 40 + b'"}', "3", None)
 @example("POST", "/api/v1/session", "", "", b'{"token":' + b"1" * 5000 + b"}", "3", None)
 @example("POST", "/api/v1/session", "", "", b"[" * 100_000, "3", None)
+@example("GET", "//", "", "", b"", "3", None)  # another path is meant: 307 of Go 1.26, 301 of those before
+@example("GET", "//", "", "", b"", "2", None)
 @example("GET", "/api/v1/account/\ud800", "\ud800.\ud800.\ud800", "", b"", "3", Role.NONE)
 def test_no_request_makes_it_fail_and_nothing_unsigned_is_accepted(
     method: str, target: str, token: str, cookie: str, body: bytes, wording: Version, anonymous: Role | None
