@@ -160,7 +160,7 @@ def copy(sources: list[str], target: Path) -> None:
 
 def execute(commands: str, base: Path, context: Path, result: Path, folder: Path) -> None:
     commands = commands.replace("/opt/token-monitor", str(result)).replace("/wheels", str(folder / "wheels"))
-    environment = {"PATH": f"{base / 'bin'}:{os.environ['PATH']}", "HOME": os.environ["HOME"]}
+    environment = {"PATH": f"{base / 'bin'}:{os.environ['PATH']}", "HOME": os.environ.get("HOME", str(folder))}
     environment |= {
         name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_", "HTTP", "http"))
     }

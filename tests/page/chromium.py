@@ -10,6 +10,7 @@ import asyncio
 import base64
 import itertools
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -51,12 +52,13 @@ def program() -> str | None:
 
 @contextmanager
 def running(path: str) -> Iterator[str]:
-    """A browser; gives the address of its DevTools. It ends with the block, and so does its profile."""
+    """A browser; gives the address of its DevTools. It ends with the block, and so do its profile and its home."""
     with tempfile.TemporaryDirectory(prefix="chromium-", ignore_cleanup_errors=True) as profile:
         log = Path(profile) / "log"
         with log.open("wb") as said:
             browser = subprocess.Popen(
                 [path, *SWITCHES, f"--user-data-dir={profile}/profile", "about:blank"],
+                env={**_environment(), "HOME": profile},
                 stdin=subprocess.DEVNULL,
                 stdout=said,
                 stderr=said,
@@ -71,6 +73,11 @@ def running(path: str) -> Iterator[str]:
             except subprocess.TimeoutExpired:
                 browser.kill()
                 browser.wait(10)
+
+
+def _environment() -> dict[str, str]:
+    """Without the folders of whoever runs the tests: they may be another's, or nowhere."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("XDG_")}
 
 
 def _address(browser: subprocess.Popen[bytes], file: Path, log: Path) -> str:
