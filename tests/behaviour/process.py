@@ -15,8 +15,9 @@ from typing import Any
 
 import yaml
 
-STARTS_WITHIN = 40.0
-ENDS_WITHIN = 10.0
+# No promises: what never comes shall end the test.
+STARTS_WITHIN = 120.0
+ENDS_WITHIN = 60.0
 
 
 class Monitor:

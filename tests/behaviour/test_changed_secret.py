@@ -11,17 +11,8 @@ from monitor.core import schedule
 from monitor.core.status import Status
 from monitor.simulator.kubernetes.access import Rule
 
-from tests.behaviour.service import (
-    NAMESPACE,
-    PASSWORD,
-    PASSWORD_SECRET,
-    SECRET,
-    Outside,
-    Service,
-    fairly,
-    service,
-    until,
-)
+from tests.behaviour.service import NAMESPACE, PASSWORD, PASSWORD_SECRET, SECRET, Outside, Service, service, until
+from tests.fair_time import fairly
 
 # design.md, "Figures to reach".
 AT_ONCE = 1.0
@@ -130,8 +121,8 @@ async def test_a_changed_password_makes_another_key_at_once(world: Outside) -> N
         first = await at_rest(running)
         world.change_password("the second password")
         world.tell_password("the second password")
-        await until(lambda: running.status() is Status.PASSWORD_CHANGED, fairly(AT_ONCE))
-        await until(lambda: running.status() is Status.VALID and world.key_in_use() != first, fairly(3.0))
+        await until(lambda: running.status() is Status.PASSWORD_CHANGED, AT_ONCE)
+        await until(lambda: running.status() is Status.VALID and world.key_in_use() != first, 3.0)
         assert running.rotation().login_failures == 0
 
 
@@ -140,7 +131,7 @@ async def test_a_password_that_comes_wakes_the_rotation(world: Outside) -> None:
     async with service(world.settings(world.password_target(interval=SELDOM))) as running:
         await until(lambda: "no password" in running.rotation().waiting_for)
         world.tell_password(PASSWORD)
-        await until(lambda: running.status() is Status.VALID, fairly(3.0))
+        await until(lambda: running.status() is Status.VALID, 3.0)
         assert running.rotation().live_keys == 1
 
 

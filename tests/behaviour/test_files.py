@@ -15,7 +15,8 @@ from monitor.core.claims import read_claims
 from monitor.core.status import Status
 
 from tests.behaviour.canaries import everything_that_is_logged, leaks
-from tests.behaviour.service import ACCOUNT, PASSWORD, TARGET, Outside, Service, fairly, service, until
+from tests.behaviour.service import ACCOUNT, PASSWORD, TARGET, Outside, Service, service, until
+from tests.fair_time import fairly
 
 # Files are looked at every 0.2 s here.
 NOTICED = 1.0
@@ -106,9 +107,9 @@ async def test_a_changed_token_file_is_judged_and_adopted(files: Files) -> None:
     async with service(files.settings()) as running:
         await until(lambda: running.report().verdict.token_id == "first")
         write(files.token, files.world.new_token("second"))
-        await until(lambda: running.report().verdict.token_id == "second", fairly(NOTICED))
+        await until(lambda: running.report().verdict.token_id == "second", NOTICED)
         write(files.token, "garbage")
-        await until(lambda: running.status() is Status.MALFORMED, fairly(NOTICED))
+        await until(lambda: running.status() is Status.MALFORMED, NOTICED)
         await until(lambda: running.status() is Status.VALID)
         assert (files.key_in_use() or "").startswith("tm-"), "a new key mends that"
 
@@ -168,7 +169,7 @@ async def test_many_targets_get_their_first_verdict_in_seconds_and_end_in_good_o
     async with service(files.of(*targets)) as running:
         daemon = running.daemon
         took = await until(
-            lambda: all(report.verdict.status is Status.VALID for report in daemon.fleet.reports()), fairly(60.0)
+            lambda: all(report.verdict.status is Status.VALID for report in daemon.fleet.reports()), 60.0
         )
         assert took < fairly(count / 200 + SLACK)
         assert await running.metric("tokenmonitor_targets") == float(count)

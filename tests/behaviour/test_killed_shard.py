@@ -21,8 +21,9 @@ from monitor.core.claims import read_claims
 from monitor.simulator.messages import Request, Response
 
 from tests.behaviour.process import Monitor, monitor
-from tests.behaviour.service import ACCOUNT, KEY, NAMESPACE, REPLICAS, Door, Outside, fairly, until, until_told
+from tests.behaviour.service import ACCOUNT, KEY, NAMESPACE, REPLICAS, Door, Outside, until, until_told
 from tests.end_to_end.alertmanager import Alertmanager, alertmanager, receiver
+from tests.fair_time import fairly
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 

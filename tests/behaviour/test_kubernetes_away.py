@@ -6,7 +6,7 @@ import pytest
 from monitor.core.status import Status
 from monitor.simulator.kubernetes.state import ClusterState
 
-from tests.behaviour.service import ACCOUNT, TARGET, Outside, Service, fairly, service, until, until_told
+from tests.behaviour.service import ACCOUNT, TARGET, Outside, Service, service, until, until_told
 
 LONG = 600.0
 OLD_VALUE = "the value is that of before"
@@ -62,7 +62,7 @@ async def test_what_changed_meanwhile_is_known_as_soon_as_it_is_back(world: Outs
         assert running.report().problem == ""
         await in_touch(running)
         world.put_token(world.new_token("newer"))
-        await until(lambda: running.report().verdict.token_id == "newer", fairly(1.0))
+        await until(lambda: running.report().verdict.token_id == "newer", 1.0)
 
 
 async def test_while_it_is_away_nothing_is_rotated_and_then_it_is(

@@ -22,10 +22,10 @@ from tests.behaviour.service import (
     SECRET,
     TARGET,
     Outside,
-    fairly,
     service,
     until,
 )
+from tests.fair_time import fairly
 
 # Kubernetes would wait for thirty; design.md promises that another replica goes on after three.
 ENDS = 3.0
@@ -176,7 +176,7 @@ async def test_after_a_crash_the_other_replica_leads_within_twenty_seconds_and_f
             await until(other.daemon._leading.another_leads)
             await process.kill()
             world.front.hanging.clear()
-            assert await until(other.daemon._leading.leads, fairly(FAILOVER)) > 1.0
+            assert await until(other.daemon._leading.leads, FAILOVER) > 1.0
             await until(lambda: other.status() is Status.VALID and in_order(world))
     assert len(world.keys()) == 1
 

@@ -27,7 +27,6 @@ from tests.behaviour.service import (
     PASSWORD_SECRET,
     Outside,
     Service,
-    fairly,
     service,
     until,
 )
@@ -116,7 +115,7 @@ async def read_anew(running: Service) -> None:
     settings, refused = running.daemon._settings, bool(running.daemon._reloading.problems)
     await until(
         lambda: running.daemon._settings is not settings or bool(running.daemon._reloading.problems) is not refused,
-        fairly(NOTICED),
+        NOTICED,
     )
 
 
@@ -139,7 +138,7 @@ async def test_unchanged_targets_keep_what_is_known_of_them(world: Outside, conf
         looked = before["changed"].checks + 1
         await until(
             lambda: running.status("added") is Status.VALID and running.report("changed").checks == looked,
-            fairly(3 * AT_ONCE),
+            3 * AT_ONCE,
         )
 
         after = running.report("kept")
@@ -173,7 +172,7 @@ async def test_a_secret_that_only_a_new_target_names_is_watched(world: Outside, 
         assert watch is not None
         await until(lambda: watch.count().in_touch == 1 == watch.count().wanted)
         world.put_token(world.new_token("by-hand"), "token-second")
-        await until(lambda: running.report("second").verdict.token_id == "by-hand", fairly(AT_ONCE))
+        await until(lambda: running.report("second").verdict.token_id == "by-hand", AT_ONCE)
 
 
 async def test_a_rotation_that_runs_is_not_disturbed(world: Outside, configuration: Configuration) -> None:
@@ -264,7 +263,7 @@ async def test_a_broken_file_is_refused_and_told_and_the_old_one_goes_on(
         assert told in line["problems"]
         assert running.report("first").checks == checks
         world.put_token(world.new_token("by-hand"), "token-first")
-        await until(lambda: running.report("first").verdict.token_id == "by-hand", fairly(AT_ONCE))
+        await until(lambda: running.report("first").verdict.token_id == "by-hand", AT_ONCE)
 
         configuration.save()
         await read_anew(running)
@@ -338,7 +337,7 @@ async def test_an_authority_that_becomes_junk_is_told_once_for_all_its_targets_a
         former = running.daemon._shared.contexts.get(trust)
         with structlog.testing.capture_logs() as logs:
             write(authority, b"<html>404</html>")
-            await until(running.daemon._configuration_problems, fairly(NOTICED))
+            await until(running.daemon._configuration_problems, NOTICED)
         (line,) = [line for line in logs if line["log_level"] == "error"]
         assert "after a restart the monitor would not start" in line["event"]
         assert line["problem"] == f'"{authority}" holds no readable PEM certificates'
@@ -354,7 +353,7 @@ async def test_an_authority_that_becomes_junk_is_told_once_for_all_its_targets_a
         assert str(authority) in page
 
         write(authority, trustme.CA().cert_pem.bytes())
-        await until(lambda: not running.daemon._configuration_problems(), fairly(NOTICED))
+        await until(lambda: not running.daemon._configuration_problems(), NOTICED)
         assert await running.metric(RELOADED) == 1.0
         assert running.daemon._shared.contexts.get(trust) is not former
 
@@ -421,7 +420,7 @@ async def test_they_share_the_budget_of_logins_also_after_the_configuration_was_
         waiting = ("one", "other", "third")
         await until(lambda: all(running.rotation(name).waiting_for for name in waiting))
         kubectl.put_secret(world.cluster, NAMESPACE, PASSWORD_SECRET, {PASSWORD_KEY: "wrong again"})
-        await until(lambda: not running.daemon.rotations._running and login_failures(world) >= 1, fairly(AT_ONCE))
+        await until(lambda: not running.daemon.rotations._running and login_failures(world) >= 1, AT_ONCE)
         for name in waiting:
             await until(lambda name=name: running.rotation(name).waiting_for != "")
         assert login_failures(world) == 1, "of all three"

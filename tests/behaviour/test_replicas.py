@@ -12,7 +12,8 @@ from contextlib import AsyncExitStack
 import pytest
 from monitor.core.status import Status
 
-from tests.behaviour.service import ACCOUNT, NAMESPACE, TARGET, Outside, Service, fairly, service, until
+from tests.behaviour.service import ACCOUNT, NAMESPACE, TARGET, Outside, Service, service, until
+from tests.fair_time import fairly
 
 # design.md, "Figures to reach".
 HAND_OVER = 3.0

@@ -12,7 +12,8 @@ import aiohttp
 from monitor.core.claims import read_claims
 
 from tests.behaviour.process import Monitor
-from tests.behaviour.service import ACCOUNT, TARGET, Outside, fairly
+from tests.behaviour.service import ACCOUNT, ANSWERS_WITHIN, TARGET, Outside
+from tests.fair_time import fairly
 
 PATIENCE = 20.0
 
@@ -52,7 +53,7 @@ def key_in(file: Path) -> str | None:
 
 async def told(process: Monitor) -> dict[str, dict[str, Any]]:
     """What /status says, by the name of the target."""
-    timeout = aiohttp.ClientTimeout(total=5)
+    timeout = aiohttp.ClientTimeout(total=ANSWERS_WITHIN)
     async with aiohttp.ClientSession(timeout=timeout) as session, session.get(f"{process.url}/status") as answer:
         return {target["target"]: target for target in (await answer.json(content_type=None))["targets"]}
 
@@ -61,12 +62,13 @@ async def until_it_says(
     process: Monitor, condition: Callable[[dict[str, dict[str, Any]]], object], seconds: float = PATIENCE
 ) -> dict[str, dict[str, Any]]:
     """Waits until what it says is so."""
-    end = time.monotonic() + fairly(seconds)
+    began = time.monotonic()
     while True:
         found = await told(process)
         if condition(found):
             return found
-        assert time.monotonic() < end, f"it still says {found}"
+        waited = time.monotonic() - began
+        assert waited < seconds or waited < fairly(seconds), f"after {waited:.1f} s it still says {found}"
         await asyncio.sleep(0.1)
 
 

@@ -12,7 +12,7 @@ import pytest
 from monitor.config import address
 from monitor.core.status import Status
 
-from tests.behaviour.service import TARGET, Outside, fairly, service, until
+from tests.behaviour.service import TARGET, Outside, service, until
 from tests.behaviour.test_kubernetes_away import in_touch
 from tests.faults.middle import middle
 
@@ -67,6 +67,6 @@ async def test_connections_to_kubernetes_that_are_half_open_are_found_out_and_re
             world.put_token(world.new_token("new"))
             world.argocd.revoke_key("codefresh", "old")
             # The deadline of one read, and the next check; the watch itself notices after 90 s of silence.
-            await until(lambda: running.report().verdict.token_id == "new", fairly(20.0))
+            await until(lambda: running.report().verdict.token_id == "new", 20.0)
             await until(lambda: running.status() is Status.VALID)
             await until(lambda: running.report(TARGET).problem == "", 60.0)

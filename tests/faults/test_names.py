@@ -10,7 +10,8 @@ import aiohttp
 import pytest
 
 from tests.behaviour.process import monitor
-from tests.behaviour.service import Outside, fairly
+from tests.behaviour.service import ANSWERS_WITHIN, Outside
+from tests.fair_time import fairly
 from tests.faults.middle import middle
 from tests.faults.real import around, statuses_of, until_it_says
 from tests.faults.resolver import Mood, resolving
@@ -51,7 +52,7 @@ async def test_names_that_fail_and_flap_are_told_and_refuse_no_token(world: Outs
             said = await until_it_says(process, so, 30.0)
             assert said["by-address"]["status"] == "valid"
             began = time.monotonic()
-            timeout = aiohttp.ClientTimeout(total=5)
+            timeout = aiohttp.ClientTimeout(total=ANSWERS_WITHIN)
             async with aiohttp.ClientSession(timeout=timeout) as session, session.get(f"{process.url}/livez") as answer:
                 assert answer.status == 200
             assert time.monotonic() - began < fairly(1.0), "the loop is not held up by the resolver"

@@ -22,6 +22,7 @@ from monitor.services.fleet import Fleet
 from prometheus_client import CollectorRegistry
 
 from tests.contract.kubernetes.conftest import Cluster
+from tests.fair_time import fairly
 
 PLURALS = {"ConfigMap": "configmaps", "Secret": "secrets"}
 # Seen within a moment, taken over within the interval of the service.
@@ -82,7 +83,7 @@ class Service:
     async def comes(self, what: Callable[[], bool]) -> float:
         began = time.monotonic()
         while not what():
-            assert time.monotonic() - began < SOON, self.discovering.service.troubles
+            assert time.monotonic() - began < fairly(SOON), self.discovering.service.troubles
             await asyncio.sleep(0.05)
             if await self.discovering.service.refresh():
                 self.fleet.set_targets([self._shared.target(one) for one in self.discovering.service.targets])

@@ -41,9 +41,11 @@ from monitor.simulator.kubernetes.state import ClusterState
 
 from tests.contract.argocd.lab import ACCOUNT, URL, Lab, real, simulated
 from tests.contract.kubernetes.conftest import ADMIN_TOKEN, KUBECONFIG
+from tests.fair_time import fairly
 
 # What design.md promises where the watch on Argo CD's own objects is allowed.
 AT_ONCE = 1.0
+PATIENCE = 30.0
 MONITOR = "monitor"
 NAMESPACE = os.environ.get("TOKEN_MONITOR_TEST_NAMESPACE", "argocd")
 BOTH_REAL = bool(KUBECONFIG) and URL in os.environ
@@ -146,7 +148,7 @@ async def monitoring(installation: Installation, token: str) -> AsyncIterator[Mo
         ticker.start()
         inside.start()
         try:
-            await heard[0].shows("valid", 0.0, 10.0)
+            await heard[0].shows("valid", 0.0, PATIENCE)
             await watched(inside)
             yield heard[0]
         finally:
@@ -156,7 +158,7 @@ async def monitoring(installation: Installation, token: str) -> AsyncIterator[Mo
 
 
 async def watched(inside: InsideArgoCD) -> None:
-    async with asyncio.timeout(10.0):
+    async with asyncio.timeout(PATIENCE):
         while not inside._watch.in_touch(NAMESPACE):
             await asyncio.sleep(0.01)
 
@@ -166,7 +168,7 @@ async def measured(monitor: Monitoring, status: str, change: Callable[[], Awaita
     since = time.monotonic()
     changing = asyncio.ensure_future(change())
     try:
-        return await monitor.shows(status, since, 10.0)
+        return await monitor.shows(status, since, PATIENCE)
     finally:
         await changing
 
@@ -178,7 +180,7 @@ async def test_a_revocation_is_known_within_a_second(installation: Installation)
         async with monitoring(installation, token) as monitor:
             took.append(await measured(monitor, "revoked", lambda key_id=key_id: installation.revoke(key_id)))
     print(f"revoked: known after {', '.join(f'{seconds:.3f}' for seconds in took)} s")
-    assert max(took) <= AT_ONCE
+    assert max(took) <= fairly(AT_ONCE)
 
 
 async def test_an_account_that_is_disabled_and_enabled_is_known_within_a_second(installation: Installation) -> None:
@@ -188,7 +190,7 @@ async def test_an_account_that_is_disabled_and_enabled_is_known_within_a_second(
         await asyncio.sleep(AT_ONCE)  # rounds keep a distance
         on = await measured(monitor, "valid", lambda: installation.enable(True))
     print(f"disabled: known after {off:.3f} s; enabled: after {on:.3f} s")
-    assert max(off, on) <= AT_ONCE
+    assert max(off, on) <= fairly(AT_ONCE)
 
 
 @pytest.mark.slow
@@ -198,8 +200,12 @@ async def test_a_key_that_is_made_beside_it_shows_no_refusal(installation: Insta
         monitor.changes.clear()
         other, _ = await installation.lab.mint()
         await installation.written("argocd-secret", **{"accounts.ci.tokens": "W3t9XQ=="})
-        await monitor.shows("valid", 0.0, AT_ONCE)
+        await monitor.shows("valid", 0.0, PATIENCE)
+        rounds = len(monitor.changes)
         await installation.revoke(other)
+        async with asyncio.timeout(PATIENCE):
+            while len(monitor.changes) == rounds:
+                await asyncio.sleep(0.01)
         await asyncio.sleep(4.5)
         shown = [status for _, status in monitor.changes]
     assert set(shown) == {"valid"}

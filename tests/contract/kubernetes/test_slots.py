@@ -14,6 +14,7 @@ from monitor.core.membership import DURATION
 from monitor.core.sharding import Part, Standing
 
 from tests.contract.kubernetes.conftest import Cluster
+from tests.fair_time import fairly
 
 GROUP = "coordination.k8s.io/v1"
 # An API server that was idle may answer 429 for some seconds, until its storage is ready.
@@ -32,7 +33,7 @@ def replica(cluster: Cluster, prefix: str, name: str) -> Slots:
 async def until(condition: Callable[[], bool], seconds: float) -> float:
     began = time.monotonic()
     while not condition():
-        assert time.monotonic() - began < seconds, f"not within {seconds} s"
+        assert time.monotonic() - began < fairly(seconds), f"not within {seconds} s"
         await asyncio.sleep(0.01)
     return time.monotonic() - began
 
