@@ -196,11 +196,17 @@ class KubernetesConnection:
             except UNUSABLE as error:
                 self._tell(*_why(self._settings, error))
                 return self._way
-            self._tell("", "")
-            former, self._former, self._way, self._doubted = self._former, self._way, way, False
-            if former is not None:
-                await former.close()
-            return way
+            return await self._go_over_to(way)
+
+    async def _go_over_to(self, way: _Way) -> _Way | None:
+        if self._closed:  # while a program of the kubeconfig was asked: nobody would close this one any more
+            await way.close()
+            return None
+        self._tell("", "")
+        former, self._former, self._way, self._doubted = self._former, self._way, way, False
+        if former is not None:
+            await former.close()
+        return way
 
     def _tell(self, problem: str, fix: str) -> None:
         """Once a change: every watch and every check would say it again. problem: "" where there is none."""
