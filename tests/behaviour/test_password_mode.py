@@ -170,4 +170,4 @@ async def test_a_password_with_letters_beyond_ascii_is_sent_as_it_was_written(wo
     world.change_password("pässwörd")
     world.tell_password("pässwörd")
     async with service(world.settings(world.password_target())) as running:
-        await until(lambda: running.rotation().rotations == 1, 3.0)
+        await until(lambda: running.rotation().rotations == 1)
