@@ -9,7 +9,7 @@ from pathlib import Path
 import aiohttp
 
 PAUSE = 0.05
-DEADLINE = 2.0
+DEADLINE = 10.0
 USERINFO = "/api/v1/session/userinfo"
 
 

@@ -33,7 +33,8 @@ TARGET = "gitops"
 ACCOUNT = "codefresh"
 GRACE = 2.0
 SETTLE = 1.0
-LONGEST_WAIT = 20.0
+# For a machine that is very busy: on others all is done within seconds.
+LONGEST_WAIT = 120.0
 LOOK = 0.02
 
 

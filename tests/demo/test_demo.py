@@ -15,8 +15,9 @@ from tests.behaviour.process import environment
 
 pytestmark = pytest.mark.slow
 
-LONGEST = 180.0
-ENDS_WITHIN = 10.0
+# No promises: what never comes shall end the test.
+LONGEST = 600.0
+ENDS_WITHIN = 60.0
 
 
 @pytest.mark.long
