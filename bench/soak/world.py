@@ -6,10 +6,12 @@ password mode with a Secret and with files, in token mode, over TLS, and some th
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import ssl
 import time
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,8 @@ PASSWORD_SECRET, PASSWORD_KEY = "argocd-initial-admin-secret", "password"
 # One account each: logins are budgeted by server and user.
 IN_SECRET, IN_FILE, PLAIN = "in-secret", "in-file", "plain"
 OTHERS = 20
+# To have a port again that was given up for a while.
+TRIES = 30
 
 
 class World:
@@ -62,17 +66,18 @@ class World:
     async def open_argocd(self) -> None:
         """Argo CD listens, on the ports that it had."""
         stack = AsyncExitStack()
-        port, tls_port = _port(self.url), _port(self.tls_url)
-        self.url = await stack.enter_async_context(argocd_app.running(self.front, port=port))
-        server = argocd_app.running(self.front, port=tls_port, ssl=self._context())
-        self.tls_url = await stack.enter_async_context(server)
+        port, tls_port, context = _port(self.url), _port(self.tls_url), self._context()
+        self.url = await _entered(stack, lambda: argocd_app.running(self.front, port=port))
+        self.tls_url = await _entered(stack, lambda: argocd_app.running(self.front, port=tls_port, ssl=context))
         self._servers["argocd"] = stack
 
     async def open_kubernetes(self) -> None:
         """The Kubernetes API listens, on the port that it had."""
         stack = AsyncExitStack()
-        running = kubernetes_app.running(self.cluster, {BEARER: "monitor"}, port=_port(self.cluster_url))
-        self.cluster_url = await stack.enter_async_context(running)
+        port = _port(self.cluster_url)
+        self.cluster_url = await _entered(
+            stack, lambda: kubernetes_app.running(self.cluster, {BEARER: "monitor"}, port=port)
+        )
         self._servers["kubernetes"] = stack
 
     async def close(self, name: str) -> None:
@@ -193,6 +198,18 @@ async def world(folder: Path) -> AsyncIterator[World]:
         yield made
     finally:
         await made.close_all()
+
+
+async def _entered(stack: AsyncExitStack, server: Callable[[], AbstractAsyncContextManager[str]]) -> str:
+    """Starts a server; again, where its former port is for a moment that of somebody's outgoing connection."""
+    for _ in range(TRIES):
+        try:
+            return await stack.enter_async_context(server())
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            await asyncio.sleep(1.0)
+    return await stack.enter_async_context(server())
 
 
 def _port(url: str) -> int:
