@@ -11,7 +11,7 @@ import pytest
 from monitor.cli.main import run
 
 from tests.adapters.argocd.wire import mute, serving
-from tests.behaviour.process import environment, monitor
+from tests.behaviour.process import STARTS_WITHIN, environment, monitor
 from tests.behaviour.service import ACCOUNT, PASSWORD, Outside, until
 from tests.faults.real import around, in_files, key_in, limited, live, until_it_says
 
@@ -64,8 +64,13 @@ async def test_with_no_file_left_at_the_start_it_ends_with_3_and_one_sentence(wo
         stderr=asyncio.subprocess.PIPE,
         env=environment(),
     )
-    async with asyncio.timeout(20):
-        _, said = await process.communicate()
+    try:
+        async with asyncio.timeout(STARTS_WITHIN):
+            _, said = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
     assert process.returncode == 3
     assert b"Raise the limit of open files" in said
     assert b"Traceback" not in said

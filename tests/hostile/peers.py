@@ -15,6 +15,7 @@ from monitor.daemon.shared import Shared
 from monitor.services.fleet import Target
 
 from tests.adapters.argocd.wire import Talk, serving
+from tests.fair_time import fairly
 
 TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJhcmdvY2QiLCJqdGkiOiJjYW5hcnkiLCJzdWIiOiJjb2RlZnJlc2g6YXBpS2V5In0.c2lnbmF0dXJlLWNhbmFyeQ"
 # A deadline that is waited for, and one that is not.
@@ -35,7 +36,7 @@ async def target(url: str, token: str = TOKEN, timeout: float = PATIENT, **chang
 
 async def checked(found: Target, token: str = TOKEN) -> Verdict:
     """One check from the beginning, which holds what every check of a hostile peer must hold."""
-    async with asyncio.timeout(5.0):
+    async with asyncio.timeout(fairly(5.0)):
         verdict = (await found.checker.check(full=True)).verdict
     told = f"{verdict.cause} {verdict.remedy} {verdict.account or ''} {verdict.token_id or ''}"
     assert told.isprintable(), told
