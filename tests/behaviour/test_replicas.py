@@ -89,6 +89,7 @@ async def test_a_leader_that_stops_in_the_middle_of_a_rotation_leaves_it_to_the_
 ) -> None:
     # A login that takes longer than whoever stops may wait for it counts as failed, and the next one comes much later.
     monkeypatch.setattr("monitor.daemon.daemon.ROTATION_GRACE", 30.0)
+    monkeypatch.setattr("monitor.daemon.daemon.GRACE", 40.0)
     world.argocd._login_seconds = (1.0, 1.0)
     async with AsyncExitStack() as stack:
         other_stack = await stack.enter_async_context(AsyncExitStack())
