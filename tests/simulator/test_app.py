@@ -96,7 +96,7 @@ async def test_a_hanging_server_does_not_keep_the_simulator_from_stopping(state:
     async with running(Front(state, Fault.HANG)) as url, aiohttp.ClientSession(url) as client:
         with pytest.raises(TimeoutError):
             await client.get(USERINFO, timeout=aiohttp.ClientTimeout(total=0.05))
-    assert loop.time() - begin < 5
+    assert loop.time() - begin < 30, "nobody waits for it for the minute that aiohttp grants"
 
 
 async def test_tls_is_served_to_those_who_trust_the_certificate(state: ArgoCDState, authority: trustme.CA) -> None:

@@ -13,7 +13,7 @@ from monitor.adapters.server.errors import ListenError, ServerError, TlsFilesErr
 from monitor.adapters.server.server import Server
 
 from tests.adapters.server.conftest import HOST
-from tests.adapters.server.test_hostile_clients import LARGE, asked, connected, large, told, wait_until
+from tests.adapters.server.test_hostile_clients import LARGE, PATIENCE, asked, connected, large, told, wait_until
 
 
 async def test_a_port_of_the_systems_choice_is_told(serve):
@@ -53,7 +53,7 @@ async def test_stop_lets_an_answer_under_way_be_finished(serve, world):
     await asyncio.sleep(0)
     go.set()
     assert (await scrape).endswith(LARGE[-1000:])
-    await asyncio.wait_for(ending, 5)
+    await asyncio.wait_for(ending, PATIENCE)
     with pytest.raises(OSError):
         await asyncio.open_connection(HOST, port)
 
