@@ -100,7 +100,7 @@ async def test_a_file_is_opened_only_when_it_changed(tmp_path: Path) -> None:
     directory = Looking(tmp_path, now=later)
     first = await one(directory)
     assert await one(directory) is first
-    fresh = Looking(tmp_path)
+    fresh = Looking(tmp_path, now=lambda: (tmp_path / "a.yaml").stat().st_ctime + SETTLED_AFTER / 2)
     assert await one(fresh) is not await one(fresh), "but for one that was just written, which may change unseen"
 
 
