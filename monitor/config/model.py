@@ -344,7 +344,8 @@ class Document(Section):
     """Configuration of Token Monitor."""
 
     interval: Annotated[float, INTERVAL] = 15.0
-    """How often each token is tested."""
+    """How often each token is tested. A check that cannot tell is made again after a minute at most, then ever more
+    seldom, four intervals apart at most."""
     timeout: Annotated[float, TIMEOUT] = 10.0
     """Deadline of one whole request."""
     account_interval: Annotated[float, ACCOUNT_INTERVAL] = 5 * MINUTE

@@ -1,7 +1,7 @@
 """When a check is due. All times are monotonic seconds; randomness comes in as a number from 0 to 1.
 
 Checks of a target lie on a grid of its interval, shifted by a part that follows from its name: the fleet is spread
-evenly, and a restart does not move it. "Cannot tell" makes the pauses longer, with jitter; any other answer
+evenly, and a restart does not move it. "Cannot tell" makes the pauses ever longer, with jitter; any other answer
 brings the grid back at once.
 """
 
@@ -16,8 +16,10 @@ CONFIRMATION_DELAY = 1.0
 CONFIRMATION_AFTER_CHANGE = 0.3
 # For so long a change counts as the reason: the late round of `core.rounds` and a slow check are within it.
 CHANGE_COUNTS = 10.0
-# Recovery is to be known soon: the pause grows to four intervals and no further.
+# Recovery is to be known soon: the pause grows to four intervals and no further. Where a check is to come once an hour, a
+# packet that got lost must not leave the token unknown for an hour: the first pause is a minute at most.
 MAX_BACKOFF_INTERVALS = 4.0
+MAX_FIRST_PAUSE = 60.0
 FIRST_CHECKS_PER_SECOND = 200.0
 
 
@@ -72,5 +74,6 @@ def confirmation_delay(since_change: float) -> float:
 
 def backed_off(rhythm: Rhythm, now: float, failures: int, chance: float, retry_after: float | None = None) -> float:
     """After `failures` answers in a row that could not tell. `chance` (0 to 1) is the jitter, ±20 %."""
-    pause = rhythm.interval * min(2.0 ** max(0, min(failures, 10) - 1), MAX_BACKOFF_INTERVALS)
+    pause = min(rhythm.interval, MAX_FIRST_PAUSE) * 2.0 ** max(0, min(failures, 20) - 1)
+    pause = min(pause, MAX_BACKOFF_INTERVALS * rhythm.interval)
     return now + max(pause * (0.8 + 0.4 * chance), retry_after or 0.0)

@@ -66,13 +66,19 @@ def test_ten_thousand_first_checks_are_not_all_at_once() -> None:
     assert max(due.values()) < 280
 
 
-def pauses(chance: float) -> list[float]:
-    return [backed_off(Rhythm(10.0, 0.5), 100.0, failures, chance) - 100.0 for failures in range(1, 40)]
+def pauses(chance: float, interval: float = 10.0) -> list[float]:
+    return [backed_off(Rhythm(interval, 0.5), 100.0, failures, chance) - 100.0 for failures in range(1, 40)]
 
 
 def test_pauses_double_up_to_four_intervals() -> None:
     assert pauses(0.5)[:4] == pytest.approx([10.0, 20.0, 40.0, 40.0])
     assert max(pauses(0.5)) == pytest.approx(10.0 * MAX_BACKOFF_INTERVALS)
+
+
+@pytest.mark.parametrize("interval", [300.0, 3600.0, 86_400.0])
+def test_of_a_rare_check_the_first_pause_is_a_minute_and_the_longest_four_intervals(interval: float) -> None:
+    assert pauses(0.5, interval)[:3] == pytest.approx([60.0, 120.0, 240.0])
+    assert pauses(0.5, interval)[-1] == pytest.approx(4 * interval)
 
 
 @given(RHYTHMS, MOMENTS, st.integers(0, 10**9), st.floats(0, 1))
