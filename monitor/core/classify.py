@@ -224,7 +224,7 @@ def classify(seen: Observation, expected: Expectation, now: float) -> Verdict:
     cause = finding.cause + (seen.disguise if finding.status is Status.MALFORMED else "")
     info = read_userinfo(seen.userinfo)
     account = without_capability(info.username) if info and info.logged_in else None
-    account = account or seen.account_name or seen.claims.account or _project_role(seen)
+    account = account or seen.claims.account or _project_role(seen)
     known = account or expected.account
     key = page.key(seen.claims.key_id) if (page := read_account(seen.account)) else None
     return Verdict(

@@ -124,7 +124,6 @@ class Observation:
     token_shaped: bool = True
     userinfo: Answer | None = None
     account: Answer | None = None
-    account_name: str | None = None
     control_userinfo: Answer | None = None
     control_can_i: Answer | None = None
     wide_open: Answer | None = None

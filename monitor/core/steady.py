@@ -39,7 +39,7 @@ def steady_of(seen: Observation, expected: Expectation, verdict: Verdict) -> Ste
     Only `valid` that rests on userinfo, the token's claims and the answers about permissions. Of an answer to userinfo
     `classify` then looks at status and body alone.
     """
-    asked_more = (seen.account, seen.account_name, seen.control_userinfo, seen.control_can_i, seen.wide_open)
+    asked_more = (seen.account, seen.control_userinfo, seen.control_can_i, seen.wide_open)
     if verdict.status is not Status.VALID or not isinstance(seen.userinfo, Reply):
         return None
     if any(answer is not None for answer in asked_more):

@@ -174,7 +174,7 @@ def _with_answer(seen: Observation, question: Question, answer: Answer) -> Obser
         case Topic.USERINFO:
             return replace(seen, userinfo=answer)
         case Topic.ACCOUNT:
-            return replace(seen, account=answer, account_name=question.account)
+            return replace(seen, account=answer)
         case Topic.CONTROL_USERINFO:
             return replace(seen, control_userinfo=answer)
         case Topic.CONTROL_CAN_I:

@@ -90,7 +90,6 @@ OBSERVATIONS = st.builds(
     token_shaped=st.booleans(),
     userinfo=MAYBE,
     account=MAYBE,
-    account_name=st.sampled_from([None, "ci"]),
     control_userinfo=MAYBE,
     control_can_i=MAYBE,
     wide_open=MAYBE,

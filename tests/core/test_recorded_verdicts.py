@@ -131,7 +131,6 @@ def observation(recorded: Scenario, prefix: str) -> Observation:
         token_shaped=has_token_shape(token),
         userinfo=reply(userinfo),
         account=reply(cause) if cause else None,
-        account_name=claims.account,
         control_can_i=control,
         wide_open=wide_open,
     )

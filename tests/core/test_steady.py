@@ -94,7 +94,7 @@ def test_a_check_that_asked_more_is_not_taken_over(more: Answer) -> None:
     for field in ("account", "control_userinfo", "control_can_i", "wide_open"):
         seen = replace(HEALTHY, **{field: more})  # type: ignore[arg-type]
         assert steady_of(seen, CI, classify(seen, CI, NOW)) is None
-    seen = replace(HEALTHY, account=account_page("ci", "tm-1"), account_name="ci")
+    seen = replace(HEALTHY, account=account_page("ci", "tm-1"))
     assert steady_of(seen, CI, classify(seen, CI, NOW)) is None
 
 

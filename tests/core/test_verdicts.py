@@ -36,12 +36,12 @@ def accepted(claims: Claims = CI, username: str = "ci", **more: object) -> Obser
 
 
 def refused(text: str, claims: Claims = CI, *, shaped: bool = True) -> Observation:
-    return Observation(claims, shaped, NOT_LOGGED_IN, refusal(text), claims.account)
+    return Observation(claims, shaped, NOT_LOGGED_IN, refusal(text))
 
 
 def anonymous(account: Reply = FORBIDDEN, claims: Claims = CI, wide_open: Reply = NO, **more: bool) -> Observation:
     shaped = more.get("token_shaped", True)
-    return Observation(claims, shaped, NOT_LOGGED_IN, account, claims.account, None, NO, wide_open)
+    return Observation(claims, shaped, NOT_LOGGED_IN, account, None, NO, wide_open)
 
 
 def only(reply: Reply | Fault) -> Observation:
@@ -62,6 +62,8 @@ TABLE: list[tuple[str, Observation, Status, str]] = [
     ("accepted, permissions not answered", accepted(permissions=(Reply(500), Fault(FaultKind.RESET))), Status.VALID, "ci"),
     ("accepted, the control not answered", accepted(control_userinfo=Fault(FaultKind.RESET)), Status.VALID, "ci"),
     ("accepted, the account refused meanwhile", accepted(account=refusal("account ci is disabled")), Status.VALID, "ci"),
+    ("accepted, anonymous access is on", accepted(account=account_page("ci", "tm-1"), control_can_i=NO, wide_open=NO), Status.VALID, "ci"),
+    ("accepted, everybody may do everything", accepted(account=account_page("ci", "tm-1"), control_can_i=YES, wide_open=YES), Status.VALID, "ci"),
     ("accepted, 7 days left", expiring(7 * DAY), Status.EXPIRING, "expires in 7 d"),
     ("accepted, a second more than 7 days left", expiring(7 * DAY + 1), Status.VALID, "ci"),
     ("accepted, 90 minutes left", expiring(5_400), Status.EXPIRING, "expires in 90 min"),
@@ -103,19 +105,22 @@ TABLE: list[tuple[str, Observation, Status, str]] = [
     ("anonymous, unreadable", anonymous(claims=Claims(unreadable=True)), Status.MALFORMED, "can read (inferred"),
     ("anonymous, no subject", anonymous(claims=Claims("tm-1", issuer="argocd")), Status.MALFORMED, "names no account"),
     ("anonymous, no id", anonymous(account_page("ci"), Claims(subject="ci:apiKey", issuer="argocd")), Status.MALFORMED, "carries no id"),
+    ("anonymous, no issuer, so that nobody looks for its account or its id", anonymous(account_page("ci"), Claims(subject="ci:apiKey")), Status.REJECTED, "password"),
+    ("anonymous, neither issuer nor subject", anonymous(claims=Claims("tm-1")), Status.REJECTED, "does not accept"),
     ("anonymous, a long id that is listed", anonymous(account_page("ci", "x" * 250), replace(CI, token_id="x…", exact_id="x" * 250)), Status.REJECTED, "password"),
     ("anonymous, a project role", anonymous(YES, ROLE), Status.REJECTED, "deleted from its project role"),
     ("anonymous without rights", anonymous(FORBIDDEN), Status.REJECTED, "key may have been deleted"),
     ("anonymous, key still listed", anonymous(account_page("ci", "tm-1")), Status.REJECTED, "or a proxy takes"),
     ("anonymous, the page of another account", anonymous(account_page("admin")), Status.REJECTED, "inferred"),
     ("anonymous, a session", anonymous(account_page("ci", capabilities=("login",)), Claims("s", "ci:login")), Status.REJECTED, "session may have been ended"),
-    ("replicas disagree", Observation(CI, True, NOT_LOGGED_IN, account_page("ci", "tm-1"), "ci", None, REFUSED_CONTROL), Status.SERVER_ERROR, "replicas"),
+    ("replicas disagree", Observation(CI, True, NOT_LOGGED_IN, account_page("ci", "tm-1"), None, REFUSED_CONTROL), Status.SERVER_ERROR, "replicas"),
     ("not asked", Observation(CI), Status.PENDING, "not been checked yet"),
     ("userinfo says no, a 503 follows", Observation(CI, True, NOT_LOGGED_IN, Reply(503)), Status.SERVER_ERROR, "was not answered"),
     ("userinfo says no, silence follows", Observation(CI, True, NOT_LOGGED_IN, Fault(FaultKind.TIMEOUT)), Status.UNREACHABLE, "was not confirmed"),
-    ("userinfo says no, a login page follows", Observation(CI, True, NOT_LOGGED_IN, LOGIN_PAGE, "ci", None, LOGIN_PAGE, NO), Status.NOT_ARGOCD, "HTML"),
-    ("userinfo says no, a 403 of a proxy follows", Observation(CI, True, NOT_LOGGED_IN, Reply(403, b"no"), "ci", None, NO, NO), Status.NOT_ARGOCD, "before Argo CD"),
-    ("anonymous, the last question throttled", Observation(CI, True, NOT_LOGGED_IN, FORBIDDEN, "ci", None, NO, Reply(429)), Status.THROTTLED, "429"),
+    ("userinfo says no, silence follows, the control is refused", Observation(CI, True, NOT_LOGGED_IN, Fault(FaultKind.TIMEOUT), None, REFUSED_CONTROL), Status.UNREACHABLE, "was not confirmed"),
+    ("userinfo says no, a login page follows", Observation(CI, True, NOT_LOGGED_IN, LOGIN_PAGE, None, LOGIN_PAGE, NO), Status.NOT_ARGOCD, "HTML"),
+    ("userinfo says no, a 403 of a proxy follows", Observation(CI, True, NOT_LOGGED_IN, Reply(403, b"no"), None, NO, NO), Status.NOT_ARGOCD, "before Argo CD"),
+    ("anonymous, the last question throttled", Observation(CI, True, NOT_LOGGED_IN, FORBIDDEN, None, NO, Reply(429)), Status.THROTTLED, "429"),
     ("anonymous, the last question unknown", anonymous(FORBIDDEN, wide_open=answer({})), Status.NOT_ARGOCD, "was not answered"),
     ("dialogue cut", Observation(CI, True, NOT_LOGGED_IN), Status.NOT_ARGOCD, "not those of Argo CD"),
     ("login page", only(LOGIN_PAGE), Status.NOT_ARGOCD, "page for people (HTML)"),
@@ -173,6 +178,13 @@ def test_no_status_of_http_alone_says_anything_about_the_token(status: int) -> N
     assert classify(only(Reply(status)), EXPECTED, NOW).accepted is None
 
 
+def test_a_token_of_a_project_role_is_named_by_its_role_and_replaced_by_another_of_it() -> None:
+    deleted = refused("JWT token for role 'ci' issued at '1' does not exist in project 'default'", ROLE)
+    verdict = classify(deleted, Expectation(), NOW)
+    assert verdict.account == "proj:default:ci"
+    assert "`argocd proj role create-token default ci`" in verdict.remedy
+
+
 def test_unknown_words_are_cut_and_cannot_disguise_a_line() -> None:
     verdict = classify(refused("x\n\x1b[2J\u202e" + "y" * 5_000), EXPECTED, NOW)
     assert verdict.status is Status.REJECTED
@@ -185,7 +197,7 @@ def test_unknown_words_are_cut_and_cannot_disguise_a_line() -> None:
 def test_the_pause_that_a_server_asks_for_is_kept_up_to_15_minutes(asked: float | None, waits: float | None) -> None:
     throttled = Reply(429, retry_after=asked)
     assert classify(only(throttled), EXPECTED, NOW).retry_after == waits
-    later = Observation(CI, True, NOT_LOGGED_IN, FORBIDDEN, "ci", None, throttled)
+    later = Observation(CI, True, NOT_LOGGED_IN, FORBIDDEN, None, throttled)
     assert classify(later, EXPECTED, NOW).retry_after == waits
 
 

@@ -135,7 +135,7 @@ def test_answers_and_causes(userinfo: Reply, account: Reply, control: Reply, pay
             read(reply)
     seen = Observation(
         claims=read_claims(token_of(payload)), token_shaped=shaped, userinfo=userinfo, account=account,
-        account_name="codefresh", control_userinfo=control, control_can_i=control, wide_open=control, permissions=(account,),
+        control_userinfo=control, control_can_i=control, wide_open=control, permissions=(account,),
     )  # fmt: skip
     expected = Expectation(account="codefresh", permissions=("applications/get/*/*",))
     verdict = classify(seen, expected, NOW)
