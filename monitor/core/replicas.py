@@ -189,12 +189,10 @@ def problem(voices: Sequence[Voice], service: str, memory: Memory, seconds: floa
     if memory.split is not None and not lasts(memory.split, seconds):
         refusing, accepting = _of(voices, Said.REFUSED), _of(voices, Said.ACCEPTED)
         by = f"by {len(refusing)} of {_replicas(len(voices), name)} ({_names(refusing)})"
-        if not refusing or not accepting:
-            by = (
-                "by the Service, not by its replicas"
-                if accepting
-                else f"by {_replicas(len(voices), name)}, not by the Service"
-            )
+        if not refusing:
+            by = "by the Service, not by its replicas"
+        elif not accepting:
+            by += ", not by the Service"
         said.append(
             f"the token is refused {by}: a cache that is behind heals by itself;"
             f" what stays for {span(STAYS)} is told as a refusal"

@@ -167,6 +167,13 @@ def test_a_split_is_told_at_once_as_what_it_is() -> None:
     )
 
 
+def test_a_split_between_the_service_and_its_replicas_counts_only_those_that_said_so() -> None:
+    assert said_of(NO, NO, DUMB).startswith(
+        "the token is refused by 2 of 3 replicas of argocd-server (argocd-server-a, argocd-server-b), not by the Service:"
+    )
+    assert said_of(YES, DUMB, service=NO).startswith("the token is refused by the Service, not by its replicas:")
+
+
 def test_a_split_that_stays_is_told_by_the_verdict_alone() -> None:
     assert said_of(YES, NO, lasting=STAYS) == ""
 
