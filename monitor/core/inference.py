@@ -19,7 +19,7 @@ def infer(seen: Observation, now: float) -> tuple[Status, str]:
     """Status and cause. `now`: epoch seconds; it words a refusal that userinfo has told already, and makes none."""
     claims, page = seen.claims, read_account(seen.account)
     if page is not None and page.name != claims.account:
-        page = None  # the page of the configured account says nothing about a token that names another, or none
+        page = None  # the page of another account says nothing about this token
     if not seen.token_shaped:
         return Status.MALFORMED, "the value does not have the shape of a token"
     if claims.unreadable:

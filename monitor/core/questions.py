@@ -66,7 +66,7 @@ def next_question(seen: Observation, expected: Expectation, *, full: bool) -> Qu
     if info is None and read_refusal(seen.userinfo) is None:
         return None
     if seen.account is None:
-        return _cause(seen, expected)
+        return _account(seen.claims.account)
     if not was_served(seen.account):
         return None
     if seen.control_can_i is None:
@@ -89,11 +89,8 @@ def _about_an_accepted_token(seen: Observation, expected: Expectation, username:
     return None
 
 
-def _cause(seen: Observation, expected: Expectation) -> Question:
-    return _account(None if seen.claims.is_project_role else seen.claims.account or expected.account)
-
-
 def _account(name: str | None) -> Question:
+    """About an account's page; by a `can-i` where there is no account (project role, nonsense): both say the cause."""
     # The gateway matches the decoded path: a name that is no single part of it gets a 404 in plain text.
     if not name or "/" in name or name in (".", ".."):
         return Question(Topic.ACCOUNT, permission=CAUSE_PERMISSION)

@@ -22,6 +22,7 @@ from tests.core.samples import (
     account_page,
     answer,
     api_key,
+    jwt,
     refusal,
     userinfo,
 )
@@ -294,3 +295,10 @@ async def test_a_server_without_a_name_for_us_is_asked_no_userinfo_as_if_it_were
     (asked,) = [question for question, _, _ in server.asked if question.topic is Topic.ACCOUNT]
     assert asked.permission is not None
     assert found.verdict.cause == "Argo CD accepts the token as account (without a name)"
+
+
+async def test_why_a_token_without_an_account_is_refused_is_not_asked_of_the_configured_account() -> None:
+    server = Server(argo_cd())
+    found = await checker(server, jwt({"iss": "argocd", "jti": "tm-1"}), Expectation(account="ci")).check(full=False)
+    assert [question.account for question, _, _ in server.asked] == [None, None]
+    assert found.verdict.status is Status.SIGNING_KEY_CHANGED
