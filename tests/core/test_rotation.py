@@ -164,6 +164,20 @@ def test_a_pending_token_that_is_lost_goes_back_to_the_list(state: State) -> Non
     assert (step.journal.state, step.effect) == (State.INTENT, None)
 
 
+def test_a_key_that_is_given_up_right_after_it_was_made_is_kept_in_mind_since_a_list_may_leave_it_out() -> None:
+    given_up = {"attempts": GIVE_UP_ATTEMPTS}
+    young = act(situation(under_way(State.MINTED, NOW - REPLICA_LAG + 1, **given_up)))
+    assert young.journal.tombstones == (Tombstone(NEW, NOW),)
+    known_everywhere = act(situation(under_way(State.MINTED, NOW - REPLICA_LAG, **given_up)))
+    assert known_everywhere.journal.tombstones == ()
+
+
+def test_a_key_that_is_given_up_is_spared_only_where_somebody_may_have_read_it() -> None:
+    given_up = {"attempts": GIVE_UP_ATTEMPTS}
+    assert act(situation(under_way(State.MINTED, **given_up))).journal.sweep_at == 0.0
+    assert act(situation(under_way(State.VERIFIED, **given_up))).journal.sweep_at == NOW + BY_PASSWORD.grace
+
+
 # --- verified: publishing ----------------------------------------------------------------------------------------------------
 
 
@@ -281,6 +295,13 @@ def test_the_old_key_is_deleted_after_the_token_of_the_secret_was_proven_once_mo
     assert effect(situation(under_way(State.RETIRED))) == Delete("ci", OLD, Access.LIVE_KEY)
 
 
+def test_a_proof_before_the_old_key_goes_is_counted_and_tried_again_after_a_pause() -> None:
+    stale = situation(under_way(State.RETIRED, verified_at=NOW - PROOF_LASTS - 1))
+    assert act(stale).journal.attempts == 1
+    refused = replace(stale, journal=replace(stale.journal, retry_at=NOW + 5, error="no answer"))
+    assert wait(refused) == Wait(NOW + 5, "no answer")
+
+
 def test_a_rotation_is_done_when_the_old_key_is_seen_gone() -> None:
     done = learned(under_way(State.RETIRED), Delete("ci", OLD, Access.LIVE_KEY), Done())
     assert (done.state, done.rotations, done.rotated_at, done.owned) == (State.IDLE, 1, NOW, (NEW,))
@@ -390,6 +411,11 @@ def test_a_published_key_that_is_refused_for_what_no_key_mends_waits_for_a_perso
 @pytest.mark.parametrize("status", NOT_MENDED)
 def test_nobody_logs_in_for_a_cause_that_no_key_mends(status: Status) -> None:
     assert "nobody logs in" in wait(situation(under_way(State.INTENT), status)).why
+
+
+def test_nobody_logs_in_where_the_owner_allows_no_login_though_there_is_a_password() -> None:
+    waits = wait(situation(under_way(State.INTENT), Status.REVOKED, policy=BY_RENEWAL, password=PASSWORD))
+    assert "no password to log in with" in waits.why
 
 
 def test_the_key_of_the_secret_and_foreign_keys_are_never_deleted() -> None:

@@ -67,6 +67,11 @@ def test_a_refused_key_is_replaced_with_a_login_that_is_counted_before_it_is_sen
     assert step.journal.owned == (OLD, "tm-fresh")
 
 
+def test_a_token_of_another_account_makes_no_key_of_the_right_one_so_that_takes_a_login() -> None:
+    step = act(situation(status=Status.WRONG_ACCOUNT, demanded=True))
+    assert step.effect == Mint("ci", "tm-fresh", None, Access.LOGIN)
+
+
 def test_a_live_key_makes_its_own_successor_without_a_login() -> None:
     step = act(situation(demanded=True))
     assert step.effect == Mint("ci", "tm-fresh", None, Access.LIVE_KEY)
@@ -110,6 +115,9 @@ def test_without_a_password_the_new_key_lives_as_long_as_the_one_before() -> Non
     renewed = effect(situation(status=Status.EXPIRING, policy=BY_RENEWAL, password=None, **times))
     assert renewed == Mint("ci", "tm-fresh", 30 * 86_400, Access.LIVE_KEY)
     minted = effect(situation(status=Status.EXPIRING, **times))
+    told = replace(BY_RENEWAL, expires_in=86_400)
+    configured = effect(situation(status=Status.EXPIRING, policy=told, password=None, **times))
+    assert configured == Mint("ci", "tm-fresh", 86_400, Access.LIVE_KEY), "where no other lifetime is configured"
     assert minted == Mint("ci", "tm-fresh", None, Access.LIVE_KEY)
 
 
@@ -231,6 +239,11 @@ def test_a_token_that_does_not_work_in_place_of_ours_is_replaced_once_then_left(
     assert twice.journal.stood_down.endswith("`token-monitor rotate TARGET`")
 
 
+def test_a_dead_token_in_place_of_one_that_was_not_ours_undoes_nothing() -> None:
+    theirs = at_rest(current="theirs", entered_at=NOW - DAY)
+    assert act(holding_foreign(situation(theirs), Status.REVOKED)).journal.reverts == 0
+
+
 def test_undone_writes_of_long_ago_do_not_count() -> None:
     long_ago = at_rest(entered_at=NOW - DAY, reverts=1, reverted_at=NOW - REVERTS_LAST - 1)
     step = act(holding_foreign(situation(long_ago), Status.REVOKED))
@@ -265,6 +278,12 @@ def test_keys_that_vanish_again_and_again_are_replaced_ever_more_rarely_and_that
 
 def test_whoever_asks_for_a_key_gets_one_however_many_vanished() -> None:
     assert isinstance(act(deleted_again(9, 10.0, demanded=True)).effect, Mint)
+
+
+def test_a_deleted_key_that_was_not_ours_is_not_one_that_vanishes() -> None:
+    theirs = at_rest(current=FOREIGN, rotated_at=NOW - 10.0, vanished=MAX_VANISHED)
+    step = act(holding_foreign(situation(theirs), Status.REVOKED))
+    assert (type(step.effect), step.journal.vanished) == (Mint, 0)
 
 
 def test_a_key_that_was_in_use_for_long_is_not_one_that_vanishes() -> None:
@@ -371,6 +390,20 @@ def test_keys_on_an_account_that_is_left_are_named_and_forgotten() -> None:
     step = act(situation(at_rest(owned=("tm-a", OLD)), account="deployer"))
     assert (step.journal.account, step.journal.owned) == ("deployer", ())
     assert (step.journal.left_alone, step.journal.left_account) == (OLD, "ci")
+
+
+def test_of_several_keys_on_an_account_that_is_left_the_one_in_use_is_named() -> None:
+    assert act(situation(at_rest(owned=(OLD, "tm-a")), account="deployer")).journal.left_alone == OLD
+
+
+def test_an_account_without_keys_of_ours_is_left_without_a_word() -> None:
+    assert act(situation(at_rest(owned=()), account="deployer")).journal == at_rest(owned=(), account="deployer")
+
+
+@pytest.mark.parametrize("status", [None, *UNTOLD, *MENDED])
+def test_an_account_that_cannot_be_told_now_is_not_left_and_no_key_on_it_is_forgotten(status: Status | None) -> None:
+    nameless = situation(status=status, account=None, policy=replace(BY_PASSWORD, account=None))
+    assert isinstance(wait(nameless), Wait)
 
 
 def test_a_key_that_another_token_replaced_is_spared_for_as_long_as_consumers_are_waited_for() -> None:

@@ -25,7 +25,7 @@ from monitor.core.effects import (
     RestartConsumers,
     Unknown,
 )
-from monitor.core.journal import CLOCKS_DIFFER, Journal, State, Tombstone
+from monitor.core.journal import CLOCKS_DIFFER, Journal, Purpose, State, Tombstone
 from monitor.core.model import Key
 from monitor.core.rotation.learning import learn
 from monitor.core.rotation.limits import (
@@ -171,6 +171,13 @@ OUTCOMES: list[tuple[str, Journal, Effect, Outcome, dict[str, Any]]] = [
         {"state": State.IDLE, "owned": (OLD, NEW), "failures": 1, "tombstones": (Tombstone(NEW, NOW),)},
     ),
     (
+        "a drill whose key was lost is a failure, and none that was held",
+        under_way(State.INTENT, since=NOW - 2 * REPLICA_LAG, purpose=Purpose.DRILL),
+        Delete("ci", NEW, Access.LIVE_KEY),
+        Done(),
+        {"state": State.IDLE, "failures": 1, "drilled_at": None},
+    ),
+    (
         "a delete without an answer is done again",
         under_way(State.RETIRED),
         Delete("ci", OLD, Access.LIVE_KEY),
@@ -197,6 +204,20 @@ OUTCOMES: list[tuple[str, Journal, Effect, Outcome, dict[str, Any]]] = [
         Delete("ci", "tm-left", Access.LIVE_KEY),
         Done(),
         {"owned": (OLD,), "error": ""},
+    ),
+    (
+        "a swept key hides nothing of why no new one could be made",
+        at_rest(owned=(OLD, "tm-left"), error="wrong password", failures=2),
+        Delete("ci", "tm-left", Access.LIVE_KEY),
+        Done(),
+        {"owned": (OLD,), "error": "wrong password", "failures": 2},
+    ),
+    (
+        "a swept key after a drill is no drill",
+        at_rest(owned=(OLD, "tm-left"), purpose=Purpose.DRILL),
+        Delete("ci", "tm-left", Access.LIVE_KEY),
+        Done(),
+        {"owned": (OLD,), "drilled_at": None},
     ),
     (
         "a key that may still come is not forgotten with the first delete",
