@@ -22,6 +22,7 @@ from tests.core.samples import (
     account_page,
     answer,
     api_key,
+    error,
     jwt,
     refusal,
     userinfo,
@@ -153,6 +154,13 @@ async def test_keys_that_the_monitor_did_not_make_are_counted_where_it_makes_key
         lambda question, token: account_page("bob", "k") if question.account else argo_cd()(question, token)
     )
     assert (await checker(another, expected=replace(CI, mode=Mode.PASSWORD)).check(full=True)).other_keys is None
+
+
+async def test_a_token_that_may_not_read_its_account_is_good_all_the_same_and_nobodys_keys_are_counted() -> None:
+    forbidden = error(403, 7, "permission denied: accounts, get, ci")
+    server = Server(lambda question, token: forbidden if question.account else argo_cd()(question, token))
+    found = await checker(server, expected=replace(CI, mode=Mode.PASSWORD)).check(full=True)
+    assert (found.verdict.status, found.other_keys) == (Status.VALID, None)
 
 
 async def test_a_permission_that_lacked_is_remembered_between_the_full_checks() -> None:

@@ -109,6 +109,18 @@ def test_a_trigger_leads_to_a_check_at_once() -> None:
     in_virtual_time(story)
 
 
+def test_what_is_heard_of_a_target_that_is_gone_disturbs_nobody() -> None:
+    async def story(world: World) -> None:
+        world.fleet.set_targets([world.target("a")])
+        world.fleet.trigger("gone")
+        world.fleet.changed("gone")
+        await world.until(31.0)
+        assert world.status("a") == "valid"
+        assert world.fleet.shown("gone") is world.fleet.sight("gone") is world.fleet.report("gone") is None
+
+    in_virtual_time(story)
+
+
 def test_a_trigger_during_a_check_leads_to_one_more() -> None:
     async def story(world: World) -> None:
         world.fleet.set_targets([world.target("a", interval=600.0)])
