@@ -229,6 +229,13 @@ async def test_a_source_that_cannot_be_read_makes_nothing_refused() -> None:
     assert (found.verdict.status, found.verdict.cause) == (Status.PENDING, "403 for the Secret")
 
 
+async def test_what_is_wrong_with_the_source_is_told_once_beside_a_value_that_cannot_be_sent() -> None:
+    found = await checker(Server(argo_cd()), "a\nb", problem="the API does not answer").check(full=True)
+    assert (found.verdict.status, found.problem) == (Status.MALFORMED, "the API does not answer")
+    found = await checker(Server(argo_cd()), None, problem="no Secret").check(full=True)
+    assert (found.verdict.cause, found.problem) == ("no Secret", ""), "the cause has said it"
+
+
 async def test_the_last_known_token_is_judged_with_the_problem_beside_it() -> None:
     found = await checker(Server(argo_cd()), problem="403 for the Secret", readable=False).check(full=True)
     assert (found.verdict.status, found.problem) == (Status.VALID, "403 for the Secret")

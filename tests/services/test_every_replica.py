@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from monitor.core.endpoint_slices import Behind, Replica
-from monitor.core.model import Answer, Expectation, FaultKind
+from monitor.core.model import Answer, Expectation, FaultKind, Reply
 from monitor.core.questions import Question
 from monitor.core.replicas import STAYS, ReplicasReport, Said
 from monitor.core.secret import Secret
@@ -360,6 +360,42 @@ def test_a_split_that_has_stayed_is_a_refusal_through_a_reload() -> None:
         stage.begin(interval=5.0)
         await stage.until(20.0 + STAYS + 4 * INTERVAL)
         assert stage.statuses("a") == ["valid", "rejected"]
+
+    told(story)
+
+
+def test_replicas_can_be_left_out_and_asked_again_by_a_reload() -> None:
+    async def story(stage: Stage) -> None:
+        stage.begin()
+        await stage.until(20.0)
+        plain = Checker(stage.service, stage.source, Expectation(account="ci"), stage.clock)
+        url = "http://argocd-server.argocd"
+        stage.fleet.set_targets([Target("a", url, Expectation(account="ci"), INTERVAL, 300.0, 10.0, plain, "alone")])
+        await stage.until(40.0)
+        report = stage.fleet.report("a")
+        assert report is not None
+        assert report.replicas is None
+        stage.begin()
+        await stage.until(60.0)
+        assert stage.counts() == (3, 0, 0)
+        assert stage.statuses("a") == ["valid"]
+
+    told(story)
+
+
+def test_a_service_that_refuses_what_all_replicas_accept_is_a_refusal_once_that_stays() -> None:
+    async def story(stage: Stage) -> None:
+        stage.begin()
+        await stage.until(20.0)
+        words = b'{"code":16,"message":"account ci does not have token with id a"}'
+        stage.service.answer = Reply(401, words, "application/json")
+        await stage.until(20.0 + STAYS - 1.0)
+        assert stage.statuses("a") == ["valid"]
+        assert "by the Service, not by its replicas" in stage.problem
+        await stage.until(20.0 + STAYS + 2 * INTERVAL + 2.0)
+        assert stage.statuses("a") == ["valid", "rejected"]
+        assert stage.cause.startswith("refused through the Service and accepted by argocd-server-0, ")
+        assert stage.cause.endswith("Those who refuse say: the API key a was deleted from account ci")
 
     told(story)
 

@@ -82,6 +82,17 @@ def test_what_does_not_hold_here_is_not_taken_over(changed: dict[str, object]) -
     in_virtual_time(story)
 
 
+def test_targets_of_a_replica_that_is_gone_are_looked_at_in_time_also_where_it_told_nothing_of_them() -> None:
+    async def story(world: World) -> None:
+        key, names = world.argocd.mint_key("ci", "shared"), [f"t{number}" for number in range(400)]
+        taken = TakeOver(unwatched=12.5, spread=0.5)
+        world.fleet.set_targets([world.target(name, token=key) for name in names], None, taken)
+        await world.until(1.0)
+        assert {world.status(name) for name in names} == {"valid"}
+
+    in_virtual_time(story)
+
+
 def test_all_replicas_have_the_same_turns_whatever_their_clocks_began_with() -> None:
     for uptime in (0.0, 12_345.678, 9e6):
         rhythm = aligned(15.0, phase_of("production"), 1_795_000_000.0 - uptime)

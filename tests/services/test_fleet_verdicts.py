@@ -10,6 +10,7 @@ import pytest
 from monitor.core.model import Expectation, FaultKind, Mode, Reply
 from monitor.core.secret import Secret
 from monitor.ports import Credential
+from structlog.testing import capture_logs
 
 from tests.services.fleet_driver import World, in_virtual_time
 from tests.virtual_time import EPOCH
@@ -275,8 +276,13 @@ def test_a_source_that_cannot_be_read_keeps_the_last_value_and_says_so() -> None
         report = world.fleet.report("a")
         assert report is not None
         assert (report.verdict.status.value, report.problem) == ("valid", "the Kubernetes API does not answer")
+        world.sources["a"].credential = Credential(token)
+        await world.until(60.0)
 
-    in_virtual_time(story)
+    with capture_logs() as lines:
+        in_virtual_time(story)
+    said = [line["event"] for line in lines if "credential source" in line["event"]]
+    assert said == ["credential source", "nothing is wrong with the credential source any more"]
 
 
 def test_a_source_that_was_never_read_is_pending_and_no_refusal() -> None:

@@ -15,7 +15,7 @@ from monitor.core.report import TargetReport
 from monitor.core.sharding import Doubt, Everything, Part, Spare, owner
 from monitor.core.status import Status
 from monitor.core.whole import Replica, Whole, untold, whole_json
-from monitor.services.replicas import KEPT, Replicas
+from monitor.services.replicas import KEPT, ROUND, Replicas
 
 from tests.virtual_time import VirtualClock, VirtualLoop, play
 
@@ -109,6 +109,9 @@ async def _silent(others: Others, replicas: Replicas, loop: VirtualLoop) -> None
     assert loop.now - began <= 1.01
     assert "one" in await _read(replicas), "what it said before is not forgotten"
     assert [each.silence for each in replicas.replicas()] == ["no answer within 1 s", ""]
+    await asyncio.sleep(KEPT + 1.0)
+    await replicas.refresh()
+    assert "one" in await _read(replicas), "nor is it later: it lives"
 
 
 async def _hands(others: Others, replicas: Replicas, loop: VirtualLoop) -> None:
@@ -140,6 +143,23 @@ async def _gone(others: Others, replicas: Replicas, loop: VirtualLoop) -> None:
     assert await _read(replicas) == {}
 
 
+async def _rounds(others: Others, replicas: Replicas, loop: VirtualLoop) -> None:
+    others.add(1, "b", report("one"))
+    rounds = 0
+
+    def after() -> None:
+        nonlocal rounds
+        rounds += 1
+        if rounds == 1:
+            raise ValueError("a defect of whoever is told")
+
+    asking = asyncio.create_task(replicas.run(after))
+    await asyncio.sleep(3 * ROUND + 1.0)
+    asking.cancel()
+    await asyncio.wait([asking])
+    assert (rounds, len(others.asked)) == (4, 4)
+
+
 async def _foreign(others: Others, replicas: Replicas, loop: VirtualLoop) -> None:
     others.live[1] = ("b", "http://b")
     others.live[2] = ("c", "")
@@ -160,6 +180,7 @@ test_pages_that_come_together_ask_once = told(_cached)
 test_one_that_hangs_costs_a_second_and_is_named = told(_silent)
 test_while_a_target_changes_hands_what_was_known_holds = told(_hands)
 test_what_a_dead_replica_knew_is_kept_for_a_while = told(_gone)
+test_the_others_are_asked_every_round_whatever_breaks_in_one = told(_rounds)
 test_an_answer_of_something_else_is_told_as_such = told(_foreign)
 
 ME = Replica(0, "monitor-a", "http://10.0.0.1:8080", 3)
