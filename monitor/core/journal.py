@@ -209,7 +209,10 @@ class Journal:
         """
         return replace(
             self,
+            # A key is as young as it was: replicas of Argo CD had no more time to learn of it.
+            began_at=min(self.began_at + seconds, now),
             entered_at=min(self.entered_at + seconds, now),
+            told_at=min(self.told_at + seconds, now) if self.told_at else 0.0,
             sweep_at=min(self.sweep_at + seconds, now + LONGEST_GRACE) if self.sweep_at else 0.0,
             tombstones=tuple(replace(stone, since=min(stone.since + seconds, now)) for stone in self.tombstones),
             logins=later(self.logins, seconds, now),

@@ -248,6 +248,11 @@ def test_an_id_is_owned_once_and_forgotten_with_its_tombstone() -> None:
     assert journal.without("tm-1") == Journal(owned=("tm-2",))
 
 
+def test_of_two_keys_in_doubt_neither_is_forgotten_for_the_other_and_each_is_noted_once() -> None:
+    doubted = Journal().doubting("tm-1", NOW - 60).doubting("tm-2", NOW - 30).doubting("tm-1", NOW)
+    assert doubted.tombstones == (Tombstone("tm-2", NOW - 30), Tombstone("tm-1", NOW))
+
+
 def test_at_rest_nothing_is_pending() -> None:
     rest = FULL.at_rest(NOW)
     assert (rest.state, rest.key_id, rest.token, rest.old_id, rest.old_consumers) == (State.IDLE, None, None, None, ())
@@ -308,7 +313,10 @@ def test_clocks_of_replicas_may_differ_a_little() -> None:
 
 def test_a_clock_that_is_put_forward_ends_nothing_that_protects_anybody() -> None:
     moved = FULL.after_a_leap(DAY, NOW + DAY)
+    assert moved.began_at == FULL.began_at + DAY
     assert moved.entered_at == FULL.entered_at + DAY
+    assert moved.told_at == FULL.told_at + DAY
+    assert replace(FULL, told_at=0.0).after_a_leap(DAY, NOW + DAY).told_at == 0.0, "nobody was told"
     assert moved.sweep_at == FULL.sweep_at + DAY
     assert moved.tombstones[0].since == FULL.tombstones[0].since + DAY
     assert moved.logins.failures == (FULL.logins.failures[0] + DAY,)

@@ -258,6 +258,14 @@ def test_what_came_of_an_effect(journal: Journal, effect: Effect, outcome: Outco
     assert {name: getattr(after, name) for name in expected} == expected
 
 
+def test_a_key_is_no_older_because_the_clock_was_put_forward() -> None:
+    """A replica of Argo CD that lags answers that there is no such key: it would live on, and nobody would know."""
+    lost = under_way(State.INTENT, since=NOW - 5.0).after_a_leap(600.0, NOW + 600.0)
+    after = learn(lost, Delete("ci", NEW, Access.LIVE_KEY), Done(), NOW + 600.0)
+    assert after.tombstones == (Tombstone(NEW, NOW + 600.0),)
+    assert NEW in after.owned
+
+
 CHARGED = charge(LoginBudget(), NOW)
 
 
