@@ -89,6 +89,7 @@ def test_the_clock_tells_of_an_end_that_is_known_though_argocd_does_not_answer()
 def test_an_end_that_cannot_be_read_now_is_unknown_and_none_where_the_token_never_ends() -> None:
     for condition in (expiring_warning, expiring_critical):
         assert condition(sight(report(Status.PENDING))) is None
+        assert condition(sight(report(Status.UNREACHABLE, told=verdict(Status.REVOKED)))) is None
         assert condition(sight(report(Status.VALID))) is False
 
 

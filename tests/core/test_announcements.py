@@ -37,6 +37,7 @@ def test_a_replaced_key_that_is_left_alone_is_announced_with_the_command() -> No
         )
     ]
     assert told(after, replace(after, epoch=1)) == []
+    assert told(after, at_rest()) == [], "a person deleted it"
 
 
 def test_every_failed_attempt_is_announced_and_every_retry_within_one_is_not() -> None:

@@ -65,6 +65,10 @@ def test_before_it_knows_the_others_it_checks_nothing_and_writes_nothing() -> No
     assert membership.decide(found, 0.1, 0.0) == Rest()
 
 
+def test_a_slot_of_its_own_from_before_is_no_share_while_it_does_not_know_who_holds_the_others() -> None:
+    assert look(membership.begin("me", 2, 0.0), held("me"), Unread(), at=0.1).standing == Undecided()
+
+
 @pytest.mark.parametrize(
     ("readings", "chance", "decision"),
     [
@@ -187,6 +191,17 @@ def test_without_permission_to_write_it_checks_everything() -> None:
     assert found.standing == Everything(Doubt.DENIED)
 
 
+def test_a_slot_that_may_not_be_written_is_left_alone_for_a_minute_though_it_is_read_meanwhile() -> None:
+    found = membership.forbidden(look(membership.begin("me", 1, 0.0), held(""), at=0.1), 0, 0.2)
+    assert membership.decide(look(found, held(""), at=1.6), 1.6, 0.5) == Rest()
+    assert membership.decide(look(found, held(""), at=61.0), 61.0, 0.5) == Claim(0, "7")
+
+
+def test_a_slot_that_may_be_read_again_is_taken_at_once() -> None:
+    found = look(membership.begin("me", 1, 0.0), Denied(), at=0.1)
+    assert membership.decide(look(found, held(""), at=1.6), 1.6, 0.5) == Claim(0, "7")
+
+
 def test_it_acts_only_after_the_others_can_have_seen_it_and_while_it_is_seen() -> None:
     found = member(Absent())
     assert not membership.leads(found, SETTLE - 0.1)
@@ -201,15 +216,22 @@ def test_renewing_does_not_make_it_new() -> None:
 
 
 def test_who_takes_a_dead_ones_slot_looks_at_what_was_missed() -> None:
-    found, now = membership.begin("me", 1, 0.0), 0.0
-    while now < DURATION + 1.0:
+    found, now = membership.begin("me", 1, 100.0), 100.0
+    while now < 100.0 + DURATION + 1.0:
         found = look(found, held("dead"), at=now)
         now += 1.0
     assert membership.decide(found, now, 0.5) == Claim(0, "7")
     found = membership.judged(membership.claimed(found, 0, held("me"), now, now), now)
     assert found.standing == Part(0, (0,))
-    assert found.take_over.unwatched > DURATION
+    assert DURATION < found.take_over.unwatched < DURATION + 2 * LOOK + 2.0
     assert found.take_over.spread == SPREAD_AFTER_CRASH
+
+
+@pytest.mark.parametrize("chance", [0.0, 0.5, 1.0])
+def test_slots_that_nobody_holds_make_only_those_who_want_one_look_more_often(chance: float) -> None:
+    assert membership.pause(member(Absent(), held("")), 0.0, chance) >= LOOK / 2
+    without_one = look(membership.begin("me", 2, 0.0), held("you"), Absent(), at=0.0)
+    assert membership.pause(without_one, 0.0, chance) < LOOK / 2
 
 
 @pytest.mark.parametrize("chance", [0.0, 0.5, 1.0])
