@@ -70,7 +70,7 @@ class ArgoCDChanges:
     def changed(self, namespace: str | None, *, full: bool) -> None:
         """Something changed inside an installation."""
         found = self._installations.get(namespace)
-        if found is None or self._closed:
+        if found is None:
             return
         found.rounds = after_change(found.rounds, self._clock.monotonic(), len(found.targets), full=full)
         self._wake_at(_due(found))

@@ -70,6 +70,15 @@ def test_a_pod_that_was_made_anew_under_its_name_is_another_one() -> None:
 def test_an_endpoint_without_a_pod_is_known_by_its_address() -> None:
     assert found(slice_of({"addresses": ["10.0.0.1"]})).replicas == (Replica("", "10.0.0.1", 8080),)
     assert str(Replica("", "10.0.0.1", 8080)) == "10.0.0.1"
+    assert found(slice_of({"addresses": ["10.0.0.1"]}, {"addresses": ["10.0.0.2"]})).total == 2
+
+
+@pytest.mark.parametrize("uid", [{}, {"uid": ""}, {"uid": None}, {"uid": 7}])
+def test_a_pod_without_a_uid_is_known_by_its_name(uid: dict[str, object]) -> None:
+    def of(name: str, address: str) -> Slice | None:
+        return slice_of({"addresses": [address], "targetRef": {"kind": "Pod", "name": name, **uid}})
+
+    assert found(of("a", "10.0.0.1"), of("b", "10.0.0.2"), of("a", "fd00::1")).total == 2
 
 
 @pytest.mark.parametrize("address", ["argocd.example.com", "", "10.0.0.1/8", "fe80::1%eth0", "10.0.0.1:80"])
