@@ -96,6 +96,7 @@ def test_what_is_no_address_is_nobody(address: str) -> None:
         ((port("web", 80), port("metrics", 8083)), "http", 80, 80),
         ((port("web", 8080), port("metrics", 8083)), "http", 80, None),
         ((port("http", 8080), port("http-quic", 8443, "UDP")), "http", 80, 8080),
+        ((port("http", 8443, "UDP"), port("http", 8080)), "http", 80, 8080),
     ],
 )
 def test_the_port_is_the_one_that_the_service_s_port_leads_to(

@@ -84,6 +84,11 @@ def test_a_project_role_has_commands_of_its_own(status: Status, words: str) -> N
     assert "accounts.proj" not in text
 
 
+@pytest.mark.parametrize("name", ["proj", "proj:shop", "proj:a:b:c"])
+def test_an_account_whose_name_only_begins_like_a_role_s_is_an_account(name: str) -> None:
+    assert f"`argocd account generate-token --account {name}`" in remedy(Status.REVOKED, TOKEN, name)
+
+
 def test_the_wrong_account_is_put_right_by_a_token_of_the_configured_one() -> None:
     text = remedy(Status.WRONG_ACCOUNT, Expectation(account="ci"), "admin")
     assert "argocd account generate-token --account ci" in text

@@ -39,7 +39,7 @@ HAPPENINGS = st.one_of(
     st.builds(Heard, st.none() | VERSIONS),
     st.builds(Ended, SECONDS),
     st.builds(Expired, SECONDS),
-    st.builds(Refused, st.sampled_from([400, 401, 403, 404, 405, 429, 500, 503, 504]), SECONDS),
+    st.builds(Refused, st.sampled_from([400, 401, 403, 404, 405, 406, 429, 500, 503, 504]), SECONDS),
     st.builds(Lost, SECONDS),
     st.just(Silent()),
 )
@@ -147,8 +147,9 @@ def test_a_version_that_is_too_old_again_and_again_backs_off() -> None:
     assert next_step(told(*[Listed("9"), Expired(0)] * 8)) == List(LONGEST_PAUSE)
 
 
-def test_what_is_forbidden_is_tried_again_after_a_minute_and_at_least_every_ten() -> None:
-    assert [next_step(told(*[Refused(403)] * count)).wait for count in (1, 2, 3, 4, 5, 9)] == [
+@pytest.mark.parametrize("status", [403, 404, 405, 406])
+def test_what_is_forbidden_is_tried_again_after_a_minute_and_at_least_every_ten(status: int) -> None:
+    assert [next_step(told(*[Refused(status)] * count)).wait for count in (1, 2, 3, 4, 5, 9)] == [
         60, 120, 240, 480, 600, 600,
     ]  # fmt: skip
 
@@ -198,7 +199,7 @@ def test_whatever_happens_the_next_step_comes_within_a_bound(story: list[tuple[H
     for happening, chance in story:
         state = after(state, happening, chance)
         assert 0 <= next_step(state).wait <= LONGEST_DENIED_PAUSE
-        if not (isinstance(happening, Refused) and happening.status in (403, 404, 405)):
+        if not (isinstance(happening, Refused) and happening.status in (403, 404, 405, 406)):
             assert next_step(state).wait <= LONGEST_PAUSE
 
 

@@ -96,6 +96,19 @@ def test_in_the_steady_state_a_check_is_one_request() -> None:
     in_virtual_time(story)
 
 
+def test_a_secret_that_was_written_without_another_token_costs_one_request() -> None:
+    async def story(world: World) -> None:
+        world.fleet.set_targets([world.target("a", interval=100.0)])
+        await world.until(20.0)
+        asked = world.servers["a"].asked
+        asked.clear()
+        world.fleet.changed("a")
+        await world.until(22.0)
+        assert len(asked) == 1
+
+    in_virtual_time(story)
+
+
 def test_the_account_and_the_control_are_looked_at_every_five_minutes() -> None:
     async def story(world: World) -> None:
         world.fleet.set_targets([world.target("a", interval=10.0)])
