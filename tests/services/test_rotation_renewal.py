@@ -154,6 +154,20 @@ def test_a_drill_that_fails_is_told_and_tried_again_ever_more_rarely() -> None:
     in_a_world(tell, **DRILL.settings)
 
 
+def test_whoever_asks_for_a_key_in_the_midst_of_a_drill_gets_one_after_it() -> None:
+    async def tell(world: World) -> None:
+        DRILL.prepare(world)
+        process = world.start()
+        await process.run(world.clock.monotonic() + 5.0)
+        assert world.journal().state is State.MINTED
+        process.rotator.demand()
+        await process.run(world.clock.monotonic() + 120.0)
+        assert world.journal().drilled_at is not None
+        assert len(world.published) == 1
+
+    in_a_world(tell, **DRILL.settings)
+
+
 def test_a_drill_steps_aside_when_the_key_is_revoked_in_its_midst() -> None:
     async def tell(world: World) -> None:
         DRILL.prepare(world)

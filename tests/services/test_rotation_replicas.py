@@ -101,7 +101,8 @@ def test_a_monitor_that_leads_no_more_begins_nothing_further() -> None:
     async def tell(world: World) -> None:
         process = world.start()
         leads = iter([True] * 3 + [False] * 100)
-        await process.rotator.advance(leads=lambda: next(leads))
+        again = await process.rotator.advance(leads=lambda: next(leads))
+        assert 0.0 < again - world.clock.now() <= 10.0, "it may lead again soon"
         assert process.rotator.report().waiting_for == "another replica of the monitor leads"
         stood = world.journal()
         assert stood.state is not State.IDLE

@@ -127,6 +127,25 @@ def test_one_that_is_slow_holds_up_no_other() -> None:
         assert all(len(rotator.runs) >= 9 for rotator in made[1:])
 
 
+def test_one_that_is_removed_while_it_waits_for_its_turn_leaves_it_to_the_next() -> None:
+    with on_a_stage() as (stage, run):
+        made = stage.rotators(MAX_AT_ONCE + 2, lasts=10.0)
+        made[0].lasts = 1.0
+
+        async def tell() -> None:
+            await stage.rotations.tick()
+            waiting = [number for number, rotator in enumerate(made) if f"t{number}" not in stage.rotations._running]
+            removed, following = waiting
+            stage.rotations.set_rotators(
+                {f"t{n}": cast("Rotator", rotator) for n, rotator in enumerate(made) if n != removed}
+            )
+            await asyncio.sleep(2.0)
+            assert [len(made[number].runs) for number in (removed, following)] == [0, 1]
+            await stage.rotations.close(30.0)
+
+        run(tell())
+
+
 def test_it_comes_back_when_the_rotation_asked_for_it() -> None:
     with on_a_stage() as (stage, run):
         (one,) = stage.rotators(1, lasts=1.0, pause=60.0)
@@ -306,6 +325,22 @@ def test_that_a_removed_target_leaves_keys_behind_is_told_with_what_to_do(left: 
     ]
     assert [line["target"] for line in said] == (["t0"] if told else [])
     assert all("token-monitor-journal-t0" in line["fix"] for line in said)
+
+
+def test_that_a_target_went_to_another_replica_is_no_reason_to_tell_anybody_of_its_keys() -> None:
+    with on_a_stage() as (stage, run), structlog.testing.capture_logs() as logs:
+        stage.rotators(1)[0].report = lambda: RotationReport(live_keys=1)  # type: ignore[method-assign]
+        stage.rotations.set_rotators({}, elsewhere={"t0"})
+        run(stage.until(1.0))
+    assert logs == []
+
+
+def test_at_the_end_nothing_is_waited_for_where_nothing_runs() -> None:
+    with on_a_stage() as (stage, run):
+        stage.rotators(1, lasts=1.0)
+        run(stage.until(5.0))
+        run(stage.rotations.close(60.0))
+        assert stage.clock.monotonic() < 6.0
 
 
 def test_at_the_end_what_runs_begins_nothing_more_and_ends_by_itself_where_it_can() -> None:
