@@ -135,7 +135,7 @@ class Observation:
 class Verdict:
     """What one check found. Times are epoch seconds; `checked_at` is when the check ended.
 
-    account: the account that Argo CD (or, failing that, the token) names. anonymous_access: None when not looked at.
+    account: that Argo CD names; failing that, the token; failing that, the configuration. anonymous_access: None when not looked at.
     retry_after: seconds that the server asked to wait, at most 900.
     """
 

@@ -185,6 +185,11 @@ def test_a_token_of_a_project_role_is_named_by_its_role_and_replaced_by_another_
     assert "`argocd proj role create-token default ci`" in verdict.remedy
 
 
+def test_where_neither_argo_cd_nor_the_token_names_an_account_it_is_the_configured_one() -> None:
+    assert classify(Observation(userinfo=Fault(FaultKind.TIMEOUT)), EXPECTED, NOW).account == "ci"
+    assert classify(only(Fault(FaultKind.TIMEOUT)), Expectation(account="another"), NOW).account == "ci"
+
+
 def test_unknown_words_are_cut_and_cannot_disguise_a_line() -> None:
     verdict = classify(refused("x\n\x1b[2J\u202e" + "y" * 5_000), EXPECTED, NOW)
     assert verdict.status is Status.REJECTED
@@ -229,6 +234,12 @@ def test_times_come_from_the_token_and_else_from_the_accounts_list() -> None:
     verdict = classify(accepted(Claims("tm-1", "ci:apiKey"), account=page), EXPECTED, NOW)
     assert (verdict.status, verdict.issued_at, verdict.expires_at) == (Status.EXPIRING, 5.0, NOW + DAY)
     assert classify(accepted(), EXPECTED, NOW).issued_at == NOW - DAY
+
+
+def test_only_a_permission_with_an_url_is_said_to_be_asked_for_without_a_slash() -> None:
+    url = replace(EXPECTED, permissions=("clusters/get/https://example.org",))
+    assert "drops a slash" in classify(accepted(permissions=(NO,)), url, NOW).remedy
+    assert "drops a slash" not in classify(accepted(permissions=(NO,)), EXPECTED, NOW).remedy
 
 
 def test_a_permission_that_argo_cd_does_not_know_is_a_matter_of_the_configuration() -> None:

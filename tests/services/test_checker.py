@@ -309,6 +309,8 @@ async def test_a_server_without_a_name_for_us_is_asked_no_userinfo_as_if_it_were
     found = await checker(server, "a.b.cccc", Expectation()).check(full=True)
     (asked,) = [question for question, _, _ in server.asked if question.topic is Topic.ACCOUNT]
     assert asked.permission is not None
+    await checker(server, TOKEN, Expectation()).check(full=True)
+    assert server.asked[-1][0].account == "ci", "the token names one"
     assert found.verdict.cause == "Argo CD accepts the token as account (without a name)"
 
 
