@@ -80,6 +80,7 @@ def test_a_foreign_issuer_is_named() -> None:
     assert find_wording(V3 + "SSO is not configured", claims)[1] == (
         "the token was issued by https://elsewhere.example, not by Argo CD"
     )
+    assert "issued by nobody" in find_wording(V3 + "SSO is not configured", Claims())[1]
 
 
 def test_before_3_5_a_token_without_an_id_reads_as_revoked_and_is_malformed() -> None:

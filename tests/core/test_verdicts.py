@@ -75,6 +75,7 @@ TABLE: list[tuple[str, Observation, Status, str]] = [
     ("one lacks, one was redirected", accepted(permissions=(Reply(301), NO)), Status.INSUFFICIENT_PERMISSIONS, "lacks the permission projects/get/*"),
     ("a permission redirected", accepted(permissions=(Reply(307), YES)), Status.INSUFFICIENT_PERMISSIONS, "cannot be asked for the permission applications/get/*/*"),
     ("control let through", accepted(control_userinfo=userinfo("anyone")), Status.NOT_ARGOCD, "must be refused was accepted"),
+    ("control let through and ours not", Observation(CI, True, NOT_LOGGED_IN, Fault(FaultKind.RESET), userinfo("anyone")), Status.NOT_ARGOCD, "must be refused was accepted"),
     ("revoked", refused("account ci does not have token with id tm-1"), Status.REVOKED, "tm-1 was deleted"),
     ("revoked, userinfo refuses", only(refusal("account ci does not have token with id tm-1")), Status.REVOKED, "deleted"),
     ("expired", refused("Token is expired"), Status.EXPIRED, "expired"),
@@ -188,6 +189,7 @@ def test_a_token_of_a_project_role_is_named_by_its_role_and_replaced_by_another_
 def test_where_neither_argo_cd_nor_the_token_names_an_account_it_is_the_configured_one() -> None:
     assert classify(Observation(userinfo=Fault(FaultKind.TIMEOUT)), EXPECTED, NOW).account == "ci"
     assert classify(only(Fault(FaultKind.TIMEOUT)), Expectation(account="another"), NOW).account == "ci"
+    assert classify(only(answer({"loggedIn": False, "username": "eve"})), EXPECTED, NOW).account == "ci", "as nobody"
 
 
 def test_unknown_words_are_cut_and_cannot_disguise_a_line() -> None:
