@@ -125,3 +125,14 @@ async def test_a_permission_that_was_taken_away_is_not_covered_by_an_older_answe
         seen.append(last.verdict.status)
     lacks, valid = Status.INSUFFICIENT_PERMISSIONS, Status.VALID
     assert seen == [valid, valid, valid, lacks, lacks, valid, valid]
+
+
+async def test_what_was_good_a_hundred_times_is_judged_by_what_is_answered_now() -> None:
+    world, expected = World(), Expectation(account="ci")
+    check, last = Checker(world, world, expected, world), None
+    now = ((4, Status.EXPIRED), (3, Status.SERVER_ERROR), (5, Status.SERVER_ERROR), (2, Status.WRONG_ACCOUNT))
+    for answered, status in now:
+        for answer in (0, 0, 0, answered):
+            world.step = Step(15.0, 0, answer, YES, control_passes=False, full=False, fresh=False)
+            last = await check.check(full=False, last=last)
+            assert last.verdict.status is (Status.VALID if answer == 0 else status)
