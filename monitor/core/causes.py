@@ -1,7 +1,7 @@
 """What each wording of a refusal means: one ordered table, for the words of Argo CD 2.x and 3.x.
 
 A refusal is a 401 with code 16. The texts are recorded in `argocd/recordings/{2.8,3.6}` (named beside each row), were
-seen on a server of 3.6, or come from Argo CD's source (file named). A text that matches no row is `rejected`: refused,
+seen on a server of 3.6, 3.3 or 2.14, or come from Argo CD's source (file named). A text that matches no row is `rejected`: refused,
 cause unknown.
 """
 
@@ -106,11 +106,13 @@ WORDINGS: tuple[Wording, ...] = (
         r"token is malformed|illegal base64|unexpected signing method|token is unverifiable"
         r"|invalid number of segments|unique identifier|invalid character|unexpected end of JSON"
         r"|cannot unmarshal|signing method .* is (?:unavailable|unspecified)|does not have iat claim"
-        r"|invalid type for claim|tokenstring should not contain|(?:iat|exp|nbf) '.*' is not a number",
+        r"|invalid type for claim|tokenstring should not contain|(?:iat|exp|nbf) '.*' is not a number"
+        r"|could not parse NumericDat[ae]|could not convert json number|json: unsupported type"
+        r"|^invalid session: (?:unexpected )?EOF$",
         Status.MALFORMED,
         "the value is not a token that Argo CD can read",
-        "recordings malformed-token, forged-token (alg-none); seen: claims of another type than a number;"
-        " sessionmanager.go Parse for a missing jti",
+        "recordings malformed-token, forged-token (alg-none); seen: claims of another type than a number (each time"
+        " 2.14 has words of its own), claims that are cut off (2.14: EOF); sessionmanager.go Parse for a missing jti",
     ),
     _row(
         r"failed to verify the token",
@@ -125,7 +127,7 @@ WORDINGS: tuple[Wording, ...] = (
         "the token was issued by {issuer}, not by Argo CD",
         "recording forged-token (other-issuer)",
     ),
-    # Last of the known: a session that was logged out, and, before 3.5, any token without an id.
+    # Last of the known: a session that was logged out, and, before 3.4, any token without an id.
     _row(
         r"token is revoked",
         Status.REVOKED,
@@ -173,5 +175,10 @@ def find_wording(text: str, claims: Claims) -> tuple[Status, str]:
 
 
 def is_of_own_settings(text: str, claims: Claims) -> bool:
-    """Whether the refusal is about Argo CD's settings. 2.x says the same of JSON in a token that it cannot read."""
-    return claims.issuer == ARGOCD_ISSUER and not claims.unreadable and _OWN_SETTINGS.search(text) is not None
+    """Whether the refusal is about Argo CD's settings. 2.x says the same of JSON in a token that it cannot read.
+
+    Of a claim whose type is wrong it names the type that claims have there (seen on 2.14: `RegisteredClaims.sub`).
+    """
+    if claims.issuer != ARGOCD_ISSUER or claims.unreadable or "RegisteredClaims" in text:
+        return False
+    return _OWN_SETTINGS.search(text) is not None

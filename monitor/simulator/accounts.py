@@ -79,6 +79,8 @@ def can_i(call: Call) -> Response:
             raise call.error(Code.INVALID_ARGUMENT, Text.NOT_IN_LIST, known=" ".join(known), asked=asked)
     if action == "rollback":  # enforced apart only with server.rbac.rollback.enforce.enable
         action = "sync"
+    if resource == "logs" and version == "2":  # enforced only with server.rbac.log.enforce.enable
+        return json_response({"value": "yes"})
     return json_response({"value": "yes" if call.allows(resource, action, object_) else "no"})
 
 

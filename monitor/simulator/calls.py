@@ -66,17 +66,17 @@ class Call:
 
     def allows(self, resource: str, action: str, object_: str) -> bool:
         """Whether the caller may do that."""
-        settings = self.settings
-        if settings.authentication_disabled or role_allows(settings.default_role, resource, action, object_):
+        settings, version = self.settings, self.state.wording.version
+        if settings.authentication_disabled or role_allows(version, settings.default_role, resource, action, object_):
             return True
         if not self.caller.claims:
-            return role_allows(settings.anonymous or Role.NONE, resource, action, object_)
+            return role_allows(version, settings.anonymous or Role.NONE, resource, action, object_)
         project_role = project_role_of(self.caller.name)
         if project_role is not None:
             known = settings.project_role(*project_role)
             return known is not None and policies_allow(known.policies, resource, action, object_)
         account = settings.account(self.caller.name)
-        return account is not None and role_allows(account.role, resource, action, object_)
+        return account is not None and role_allows(version, account.role, resource, action, object_)
 
     def require(self, resource: str, action: str, object_: str) -> None:
         """Refuses the call unless the caller may do that."""

@@ -42,13 +42,19 @@ def decode_base64(text: str) -> bytes:
     return base64.urlsafe_b64decode(data + b"=" * (-len(data) % 4))
 
 
-def decode_object(data: bytes, go_type: str) -> dict[str, Any]:
-    """A JSON object. `null` is an empty one: Go leaves untouched what it would decode it into."""
-    text = data.decode("utf-8", "replace")
+def decode_object(data: bytes, go_type: str, *, stream: bool = False) -> dict[str, Any]:
+    """A JSON object. `null` is an empty one: Go leaves untouched what it would decode it into.
+
+    stream: as json.Decoder reads, which takes the first value, leaves what follows, and tells an early end as EOF.
+    """
+    text = data.decode("utf-8", "replace").lstrip(" \t\r\n")
+    if stream and not text:
+        raise DecodingError("EOF")
     try:
-        value = json.loads(text, parse_float=_Float)
+        value = _FIRST.raw_decode(text)[0] if stream else json.loads(text, parse_float=_Float)
     except json.JSONDecodeError as error:
-        raise DecodingError(_complaint(text, error)) from None
+        complaint = _complaint(text, error)
+        raise DecodingError("unexpected EOF" if stream and complaint == _END else complaint) from None
     except RecursionError:
         raise DecodingError("exceeded max depth") from None
     except ValueError:  # Python reads no integer of more than 4300 digits
@@ -68,7 +74,7 @@ def decode_message(data: bytes, message: str, fields: Mapping[str, type]) -> dic
     empty = {name: kind() for name, kind in fields.items()}
     if not data.strip():
         return empty
-    value = decode_object(data, message)
+    value = decode_object(data, message, stream=True)
     for name, kind in fields.items():
         given = value.get(name)
         if given is None:
@@ -79,6 +85,9 @@ def decode_message(data: bytes, message: str, fields: Mapping[str, type]) -> dic
             raise DecodingError(f"json: cannot unmarshal {shown} into Go struct field {struct}.{name} of type {wanted}")
         empty[name] = _LONE_SURROGATE.sub("\ufffd", given) if isinstance(given, str) else given
     return empty
+
+
+_JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?", re.ASCII)
 
 
 class _Float(float):
@@ -93,6 +102,47 @@ class _Float(float):
 
     def __str__(self) -> str:
         return self.text
+
+
+_FIRST = json.JSONDecoder(parse_float=_Float)
+
+
+def check_registered_claims(claims: Mapping[str, Any]) -> None:
+    """What golang-jwt v4 complains of when it reads claims into its type for them (claims.go, types.go).
+
+    The claims in their order: one that decodes itself stops the reading, of the texts the first is told at the end.
+    """
+    wrong_text = ""
+    for name, value in claims.items():
+        if value is None:
+            continue
+        if name in ("exp", "nbf", "iat"):
+            _check_numeric_date(value)
+        elif name == "aud":
+            for audience in value if isinstance(value, list) else [value]:
+                if not isinstance(audience, str):
+                    raise DecodingError(f"json: unsupported type: {_go_type(audience)}")
+        elif name in ("iss", "sub", "jti") and not isinstance(value, str) and not wrong_text:
+            wrong_text = (
+                f"json: cannot unmarshal {_kind(value)} into Go struct field RegisteredClaims.{name} of type string"
+            )
+    if wrong_text:
+        raise DecodingError(wrong_text)
+
+
+def _check_numeric_date(value: object) -> None:
+    if isinstance(value, str) and _JSON_NUMBER.fullmatch(value) is None:
+        literal = json.dumps(json.dumps(value, ensure_ascii=False), ensure_ascii=False)
+        said = f"json: invalid number literal, trying to unmarshal {literal} into Number"
+        raise DecodingError(f"could not parse NumericData: {said}")
+    if isinstance(value, bool | list | dict):
+        said = f"json: cannot unmarshal {_kind(value)} into Go value of type json.Number"
+        raise DecodingError(f"could not parse NumericData: {said}")
+
+
+def _go_type(value: object) -> str:
+    names = {bool: "bool", list: "[]interface {}", dict: "map[string]interface {}", type(None): "<nil>"}
+    return names.get(type(value), "float64")
 
 
 def go_value(value: object) -> str:

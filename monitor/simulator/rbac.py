@@ -33,7 +33,8 @@ class Policy:
     object: str
 
 
-# 3.x: as recorded; 2.x: server/rbacpolicy/rbacpolicy.go of v2.8 (it has never heard of accounts here).
+# 3.x: as recorded of 3.6, the first to know `rollback`; 2.x: server/rbacpolicy/rbacpolicy.go of v2.8 (it has never heard
+# of accounts here; 2.14 knows what 3.3 knows).
 _LISTS: dict[Version, tuple[str, str]] = {
     "3": (
         "clusters projects applications applicationsets repositories write-repositories certificates accounts gpgkeys"
@@ -91,9 +92,12 @@ def actions(version: Version) -> list[str]:
     return _LISTS[version][1].split()
 
 
-def role_allows(role: Role, resource: str, action: str, object_: str) -> bool:
-    """Whether a built-in role may do that."""
-    return policies_allow(_BUILT_IN[role], resource, action, object_)
+def role_allows(version: Version, role: Role, resource: str, action: str, object_: str) -> bool:
+    """Whether a built-in role may do that. The sets of applications came into the policy with 3.2."""
+    policies = _BUILT_IN[role]
+    if version == "2" and role is not Role.EVERYTHING:
+        policies = tuple(line for line in policies if (line.resource, line.action) != ("applicationsets", "get"))
+    return policies_allow(policies, resource, action, object_)
 
 
 def policies_allow(policies: Iterable[Policy], resource: str, action: str, object_: str) -> bool:

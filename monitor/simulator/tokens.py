@@ -2,7 +2,8 @@
 
 The order decides which of several faults is named. Both versions first look at the issuer without checking anything
 (VerifyToken), then parse again with the key. 3.x (golang-jwt v5): signature's base64, algorithm, signature, times.
-2.x (v4): algorithm, then times and signature together, and of several faults the last one is named.
+2.x (v4): claims of a wrong type, algorithm, then times and signature together, and of several faults the last one is
+named.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 
 import jwt
 
-from monitor.simulator.go_decoding import DecodingError, decode_base64, decode_object
+from monitor.simulator.go_decoding import DecodingError, check_registered_claims, decode_base64, decode_object
 from monitor.simulator.wording import Text, Wording
 
 ISSUER = "argocd"
@@ -82,7 +83,14 @@ def _unverified(token: str, wording: Wording) -> tuple[Mapping[str, Any], Mappin
     if wording.version == "2" and parts[0].lower().startswith("bearer "):
         raise TokenRefusedError(wording.say(Text.BEARER_IN_TOKEN))
     header = _segment(parts[0], header_says, "map[string]interface {}", wording)
-    claims = _segment(parts[1], claims_say, "jwt.MapClaims", wording)
+    if wording.version == "2":
+        claims = _segment(parts[1], claims_say, "jwt.RegisteredClaims", wording, stream=True)
+        try:
+            check_registered_claims(claims)
+        except DecodingError as error:
+            raise TokenRefusedError(wording.say(Text.CLAIMS_NOT_JSON, error=error)) from None
+    else:
+        claims = _segment(parts[1], claims_say, "jwt.MapClaims", wording)
     if not isinstance(header.get("alg"), str):
         raise TokenRefusedError(wording.say(Text.ALG_MISSING))
     if header["alg"] not in _ALGORITHMS:
@@ -90,14 +98,16 @@ def _unverified(token: str, wording: Wording) -> tuple[Mapping[str, Any], Mappin
     return MappingProxyType(header), MappingProxyType(claims), parts[2]
 
 
-def _segment(segment: str, says: tuple[Text, Text], go_type: str, wording: Wording) -> dict[str, Any]:
+def _segment(
+    segment: str, says: tuple[Text, Text], go_type: str, wording: Wording, *, stream: bool = False
+) -> dict[str, Any]:
     not_base64, not_json = says
     try:
         data = decode_base64(segment)
     except DecodingError as error:
         raise TokenRefusedError(wording.say(not_base64, error=error)) from None
     try:
-        return decode_object(data, go_type)
+        return decode_object(data, go_type, stream=stream)
     except DecodingError as error:
         raise TokenRefusedError(wording.say(not_json, error=error)) from None
 
@@ -130,11 +140,12 @@ def _check_like_v4(parts: _Parts, key: bytes, now: float, wording: Wording) -> s
     fault = None
     second = int(now)
     expires_at, issued_at, not_before = (number(parts.claims, name) for name in ("exp", "iat", "nbf"))
+    # One that is there and no number (null, or digits in a text) is never in time.
     if (expires_at and second >= expires_at) or ("exp" in parts.claims and expires_at is None):
         fault = wording.say(Text.EXPIRED)
-    if issued_at and second < issued_at:
+    if (issued_at and second < issued_at) or ("iat" in parts.claims and issued_at is None):
         fault = "Token used before issued"
-    if not_before and second < not_before:
+    if (not_before and second < not_before) or ("nbf" in parts.claims and not_before is None):
         fault = wording.say(Text.NOT_YET_VALID)
     try:
         signature = decode_base64(parts.signature)

@@ -2,6 +2,8 @@
 
 Taken from the recordings of 3.6 and 2.8; where they are silent, from util/session/sessionmanager.go,
 server/account/account.go, server/project/project.go of v3 and v2.8, and from golang-jwt v5 (3.x) and v4 (2.x).
+Between the two lie: NO_TOKEN_ID, as in 2.x until 3.3; KEY_ID_TAKEN and KEY_CAPABILITY_MISSING, as in 3.x from 2.13 on
+(servers of 3.3 and 2.14 were asked).
 """
 
 from __future__ import annotations

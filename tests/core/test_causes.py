@@ -51,6 +51,11 @@ WORDS: list[tuple[str, Status, str]] = [
     (V3 + "json: cannot unmarshal number into Go value", Status.MALFORMED, "not a token"),
     (V3 + "token has invalid claims: invalid type for claim: exp is invalid", Status.MALFORMED, "not a token"),
     (V3 + "iat '1795627502' is not a number", Status.MALFORMED, "not a token"),
+    (V3 + 'could not parse NumericData: json: invalid number literal, trying to unmarshal "\\"soon\\"" into Number', Status.MALFORMED, "not a token"),
+    (V3 + "could not convert json number value to float: strconv.ParseFloat: value out of range", Status.MALFORMED, "not a token"),
+    (V3 + "json: unsupported type: float64", Status.MALFORMED, "not a token"),
+    (V3 + "EOF", Status.MALFORMED, "not a token"),
+    (V3 + "unexpected EOF", Status.MALFORMED, "not a token"),
     (V3 + "rpc error: code = NotFound desc = account '' does not exist", Status.MALFORMED, "names no account"),
     (V3 + 'appproject.argoproj.io "" not found', Status.MALFORMED, "names no account"),
     (V3 + "token does not have iat claim", Status.MALFORMED, "not a token"),
@@ -126,6 +131,19 @@ def test_settings_that_argo_cd_cannot_read_are_not_held_against_the_token(text: 
     assert not status.facts.mended_by_minting
     assert "its own settings" in cause
     assert text in cause
+
+
+@pytest.mark.parametrize("claim", ["sub", "jti"])
+def test_a_claim_of_a_type_that_2_x_cannot_read_is_no_matter_of_settings(claim: str) -> None:
+    text = f"json: cannot unmarshal number into Go struct field RegisteredClaims.{claim} of type string"
+    status, cause = find_wording(V3 + text, CI)
+    assert status is Status.MALFORMED
+    assert "settings" not in cause
+
+
+def test_an_end_of_file_on_the_way_to_an_issuer_says_nothing_of_the_token() -> None:
+    text = V3 + 'failed to query provider "https://sso.example": Get "https://sso.example": EOF'
+    assert find_wording(text, Claims(issuer="https://sso.example"))[0] is Status.REJECTED
 
 
 def test_an_id_with_the_words_of_a_refusal_in_it_stays_an_id() -> None:

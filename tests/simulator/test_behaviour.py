@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
 
@@ -635,6 +636,72 @@ def test_a_body_of_another_type_is_refused_in_the_words_of_go(state: ArgoCDState
     headers = {"content-type": "application/json"}
     answer = handle(state, Request("POST", f"{OWN_ACCOUNT}/token", headers, body.encode()))
     assert (answer.status, json.loads(answer.body)["message"]) == (400, f"json: cannot unmarshal {words}")
+
+
+@pytest.mark.parametrize(("body", "status"), [('{"id":"a"}x', 200), ('{"id":"b"', 400), ("{", 400), ("  ", 200)])
+def test_of_a_body_the_first_value_is_read(state: ArgoCDState, body: str, status: int) -> None:
+    """As servers of 3.6, 3.3 and 2.14 answered."""
+    headers = {"content-type": "application/json", "authorization": f"Bearer {state.mint_key('ci')}"}
+    answer = handle(state, Request("POST", f"{OWN_ACCOUNT}/token", headers, body.encode()))
+    assert answer.status == status
+    assert status == 200 or json.loads(answer.body)["message"] == "unexpected EOF"
+
+
+_NUMERIC = "could not parse NumericData: json: "
+_FIELD = "into Go struct field RegisteredClaims."
+
+
+@pytest.mark.parametrize(
+    ("claims", "text"),
+    [
+        ('{"exp":"soon"}', _NUMERIC + r'invalid number literal, trying to unmarshal "\"soon\"" into Number'),
+        ('{"sub":5,"exp":[]}', _NUMERIC + "cannot unmarshal array into Go value of type json.Number"),
+        ('{"iat":true}', _NUMERIC + "cannot unmarshal bool into Go value of type json.Number"),
+        ('{"nbf":{}}', _NUMERIC + "cannot unmarshal object into Go value of type json.Number"),
+        ('{"iat":"1800000000"}', "Token used before issued"),
+        ('{"iat":null}', "Token used before issued"),
+        ('{"nbf":null}', "Token is not valid yet"),
+        ('{"exp":null}', "Token is expired"),
+        ('{"sub":5,"jti":[]}', f"json: cannot unmarshal number {_FIELD}sub of type string"),
+        ('{"iss":["argocd"]}', f"json: cannot unmarshal array {_FIELD}iss of type string"),
+        ('{"aud":5}', "json: unsupported type: float64"),
+        ('{"aud":["a",{}]}', "json: unsupported type: map[string]interface {}"),
+        ('{"aud":["a"]}', "account '' does not exist"),
+        ('{"aud":"a"}', "account '' does not exist"),
+        ("[]", "json: cannot unmarshal array into Go value of type jwt.RegisteredClaims"),
+        ("", "EOF"),
+        ('{"iss"', "unexpected EOF"),
+    ],
+)
+def test_2_x_reads_claims_by_their_types(clock: Clock, claims: str, text: str) -> None:
+    """As a server of 2.14 answered. The claims that the row leaves out are good ones, and none is there twice."""
+    state = installation(clock, wording="2")
+    if claims.startswith("{") and claims.endswith("}"):
+        claims = json.dumps({"iss": "argocd", "iat": int(START), **json.loads(claims)})
+    header = _segment(b'{"alg":"HS256"}')
+    signed = f"{header}.{_segment(claims.encode())}"
+    signature = jwt.get_algorithm_by_name("HS256").sign(signed.encode(), state.settings.signing_key)
+    said = reason(state, f"{signed}.{_segment(signature)}")
+    assert said.removeprefix("rpc error: code = NotFound desc = ") == text
+
+
+def _segment(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
+@pytest.mark.parametrize(("version", "answer"), [("3", "yes"), ("2", "no")])
+def test_who_may_only_read_sees_sets_of_applications_from_3_2_on(clock: Clock, version: Version, answer: str) -> None:
+    """Seen on 3.3 and 2.14."""
+    state = installation(clock, wording=version, default_role=Role.READONLY)
+    question = "/api/v1/account/can-i/applicationsets/get/default/x"
+    assert get(state, question, state.mint_key("ci")) == {"value": answer}
+
+
+@pytest.mark.parametrize(("version", "answer"), [("3", "no"), ("2", "yes")])
+def test_logs_are_for_everybody_in_2_x(clock: Clock, version: Version, answer: str) -> None:
+    """Seen on 2.14, and in the source of 2.8: enforced only with server.rbac.log.enforce.enable."""
+    state = installation(clock, wording=version)
+    assert get(state, "/api/v1/account/can-i/logs/get/default/x", state.mint_key("ci")) == {"value": answer}
 
 
 @pytest.mark.parametrize(("expires_in", "lives"), [(9 * 10**9, True), (10**10, False), (2**62, False)])
