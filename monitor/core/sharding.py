@@ -108,12 +108,8 @@ def stand_in(standing: Standing, untold: Iterable[str]) -> frozenset[str]:
     """
     if not isinstance(standing, Part) or len(standing.slots) < 2:
         return frozenset()
-    found = []
-    for target in untold:
-        first = owner(target, standing.slots)
-        if first != standing.own and owner(target, set(standing.slots) - {first}) == standing.own:
-            found.append(target)
-    return frozenset(found)
+    slots = set(standing.slots)
+    return frozenset(target for target in untold if owner(target, slots - {owner(target, slots)}) == standing.own)
 
 
 def _weights(target: str) -> tuple[int, ...]:

@@ -206,6 +206,10 @@ def test_a_target_of_which_nobody_told_is_shown_with_whose_it_is() -> None:
     assert "another replica" in shown(name_of(0), replace(WHOLE, standing=Spare()))
 
 
+def test_every_replica_shows_them_in_the_order_of_the_slots() -> None:
+    assert whole_json(replace(WHOLE, own=GOOD, others=(SILENT, ME)))["replicas"] == whole_json(WHOLE)["replicas"]
+
+
 def test_what_is_missing_is_said_with_what_to_do() -> None:
     (words,) = WHOLE.missing
     assert words.startswith("Monitor replica monitor-b (http://10.0.0.2:8080) does not answer: no answer within 1 s.")
