@@ -28,6 +28,8 @@ def _row(pattern: str, status: Status, cause: str, source: str) -> Wording:
     return Wording(re.compile(pattern, re.IGNORECASE), status, cause, source)
 
 
+NO_ID = "the token carries no id (jti), so Argo CD cannot look it up"
+
 WORDINGS: tuple[Wording, ...] = (
     _row(
         r"account (?P<account>.+?) does not have token with id",
@@ -103,8 +105,14 @@ WORDINGS: tuple[Wording, ...] = (
         "recordings signing-key-changed, forged-token",
     ),
     _row(
+        r"unique identifier \(jti",
+        Status.MALFORMED,
+        NO_ID,
+        "source: util/session/sessionmanager.go Parse since 3.4; those before say that the token is revoked",
+    ),
+    _row(
         r"token is malformed|illegal base64|unexpected signing method|token is unverifiable"
-        r"|invalid number of segments|unique identifier|invalid character|unexpected end of JSON"
+        r"|invalid number of segments|invalid character|unexpected end of JSON"
         r"|cannot unmarshal|signing method .* is (?:unavailable|unspecified)|does not have iat claim"
         r"|invalid type for claim|tokenstring should not contain|(?:iat|exp|nbf) '.*' is not a number"
         r"|could not parse NumericDat[ae]|could not convert json number|json: unsupported type"
@@ -112,7 +120,7 @@ WORDINGS: tuple[Wording, ...] = (
         Status.MALFORMED,
         "the value is not a token that Argo CD can read",
         "recordings malformed-token, forged-token (alg-none); seen: claims of another type than a number (each time"
-        " 2.14 has words of its own), claims that are cut off (2.14: EOF); sessionmanager.go Parse for a missing jti",
+        " 2.14 has words of its own), claims that are cut off (2.14: EOF)",
     ),
     _row(
         r"failed to verify the token",
@@ -159,7 +167,7 @@ def find_wording(text: str, claims: Claims) -> tuple[Status, str]:
         if match is None:
             continue
         if "token is revoked" in text and claims.token_id is None:
-            return Status.MALFORMED, "the token carries no id (jti), so Argo CD cannot look it up"
+            return Status.MALFORMED, NO_ID
         words = {
             "account": claims.account or "of the token",
             "id": claims.token_id or "(without an id)",

@@ -59,7 +59,7 @@ WORDS: list[tuple[str, Status, str]] = [
     (V3 + "rpc error: code = NotFound desc = account '' does not exist", Status.MALFORMED, "names no account"),
     (V3 + 'appproject.argoproj.io "" not found', Status.MALFORMED, "names no account"),
     (V3 + "token does not have iat claim", Status.MALFORMED, "not a token"),
-    (V3 + "token does not have a unique identifier (jti claim) and cannot be validated", Status.MALFORMED, "not a token"),
+    (V3 + "token does not have a unique identifier (jti claim) and cannot be validated", Status.MALFORMED, "carries no id (jti)"),
     (V3 + "SSO is not configured", Status.FOREIGN_ISSUER, "the token was issued by argocd"),
     (V3 + "failed to verify the token", Status.FOREIGN_ISSUER, "it has ended"),
     (V3 + "token is revoked, please re-login", Status.REVOKED, "ended by a log-out"),

@@ -100,6 +100,13 @@ async def test_a_forged_token_gets_the_verdict_of_its_fault(lab: Lab, settings: 
     assert verdict.remedy
 
 
+async def test_a_token_without_an_id_is_told_as_that_in_the_words_of_every_version(
+    lab: Lab, settings: Settings
+) -> None:
+    token = await forged(lab, settings, FORGED["no id"])
+    assert "carries no id" in (await judged(lab, token)).cause
+
+
 async def test_anonymous_access_hides_no_forged_token(lab: Lab, settings: Settings) -> None:
     _, live = await lab.mint()
     await settings.anonymous(True)
