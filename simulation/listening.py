@@ -41,7 +41,13 @@ class Ear(logging.Handler):
         raise structlog.DropEvent
 
     def emit(self, record: logging.LogRecord) -> None:
-        """One line of the standard library."""
+        """One line of the standard library.
+
+        What asyncio has to say of this world's loop is told to `World._defect`, as to every handler that a loop has. Its log
+        is for loops without one: those of others in this process, whose garbage may happen to be collected now.
+        """
+        if record.name == "asyncio":
+            return
         line = record.getMessage()
         self.lines.append(line)
         if record.levelno >= logging.WARNING:

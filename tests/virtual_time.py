@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import selectors
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 EPOCH = 1_795_000_000.0
@@ -50,19 +51,30 @@ class VirtualClock:
         return self._loop.now
 
 
-def play(story: Callable[[VirtualLoop], Coroutine[Any, Any, None]]) -> None:
-    """Runs a story to its end, which has to leave no task behind."""
+@contextmanager
+def virtual_loop() -> Iterator[VirtualLoop]:
+    """A loop of its own, the current one meanwhile. Tasks that are left when the block is left end with it.
+
+    One that went on waiting would end when the garbage is collected, in the middle of another test.
+    """
     loop = VirtualLoop()
     try:
         asyncio.set_event_loop(loop)
-        loop.run_until_complete(_play(story, loop))
-        loop.run_until_complete(loop.shutdown_asyncgens())
+        yield loop
     finally:
+        left = asyncio.all_tasks(loop)
+        for task in left:
+            task.cancel()
+        if left:
+            loop.run_until_complete(asyncio.wait(left))
+        loop.run_until_complete(loop.shutdown_asyncgens())
         asyncio.set_event_loop(None)
         loop.close()
 
 
-async def _play(story: Callable[[VirtualLoop], Coroutine[Any, Any, None]], loop: VirtualLoop) -> None:
-    await story(loop)
-    left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-    assert not left, f"tasks that nobody ended: {left}"
+def play(story: Callable[[VirtualLoop], Coroutine[Any, Any, None]]) -> None:
+    """Runs a story to its end, which has to leave no task behind."""
+    with virtual_loop() as loop:
+        loop.run_until_complete(story(loop))
+        left = asyncio.all_tasks(loop)
+        assert not left, f"tasks that nobody ended: {left}"

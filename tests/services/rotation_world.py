@@ -9,9 +9,9 @@ from typing import Any
 
 import structlog
 
-from tests.services.fleet_driver import VirtualLoop
 from tests.services.rotation_outside import Outside
 from tests.services.rotation_process import Crash, Lever, Process
+from tests.virtual_time import virtual_loop
 
 
 class World(Outside):
@@ -53,15 +53,10 @@ class World(Outside):
 
 def in_a_world(story: Callable[[World], Any], **settings: Any) -> World:
     """Tells a story from its begin to its end, in a world of its own."""
-    loop = VirtualLoop()
-    world = World(loop, **settings)
-    try:
-        asyncio.set_event_loop(loop)
+    with virtual_loop() as loop:
+        world = World(loop, **settings)
         loop.run_until_complete(story(world))
         assert not world.violations
-    finally:
-        asyncio.set_event_loop(None)
-        loop.close()
     return world
 
 

@@ -18,11 +18,11 @@ from monitor.services.rotation_facts import Sight
 from monitor.services.rotations import AFTER_DEFECT, FOLLOWING, LONGEST_PAUSE, MAX_AT_ONCE, Rotations
 from monitor.services.rotator import Rotator
 
-from tests.services.fleet_driver import VirtualLoop
 from tests.services.rotation_outside import HOUR, PASSWORD, WorldClock
 from tests.services.rotation_process import Ports
 from tests.services.rotation_stories import policy
 from tests.services.rotation_world import World, in_a_world, quietly
+from tests.virtual_time import VirtualLoop, virtual_loop
 
 
 @pytest.fixture(autouse=True)
@@ -101,13 +101,8 @@ class Stage:
 
 @contextmanager
 def on_a_stage() -> Iterator[tuple[Stage, Callable[[Any], None]]]:
-    loop = VirtualLoop()
-    try:
-        asyncio.set_event_loop(loop)
+    with virtual_loop() as loop:
         yield Stage(loop), loop.run_until_complete
-    finally:
-        asyncio.set_event_loop(None)
-        loop.close()
 
 
 def test_only_some_run_at_once_and_every_one_comes_to_its_turn() -> None:

@@ -17,6 +17,11 @@ def play(story: Callable[[SimulatedLoop], Coroutine[Any, Any, None]]) -> None:
     loop = SimulatedLoop()
     try:
         loop.run_until_complete(story(loop))
+    except StandstillError:
+        for waiting in asyncio.all_tasks(loop):
+            waiting.cancel()
+            loop.run_until_complete(asyncio.wait([waiting]))
+        raise
     finally:
         while BEGUN:
             bury(BEGUN.pop())

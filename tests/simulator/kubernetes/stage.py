@@ -13,7 +13,7 @@ from monitor.simulator.kubernetes.state import ClusterState
 from monitor.simulator.kubernetes.verbs import handle
 from monitor.simulator.kubernetes.wire import JSON, Object, Request, Response
 
-from tests.virtual_time import EPOCH, VirtualClock, VirtualLoop
+from tests.virtual_time import EPOCH, VirtualClock, VirtualLoop, play
 
 NAMESPACE = "argocd"
 ADMIN = "admin"
@@ -104,14 +104,7 @@ class World:
 
 def in_virtual_time(story: Callable[[World], Coroutine[Any, Any, None]]) -> None:
     """Runs `story` to its end."""
-    loop = VirtualLoop()
-    try:
-        asyncio.set_event_loop(loop)
-        loop.run_until_complete(_tell(loop, story))
-        assert loop.run_until_complete(_tasks_left()) == 0
-    finally:
-        asyncio.set_event_loop(None)
-        loop.close()
+    play(lambda loop: _tell(loop, story))
 
 
 def secret(name: str = "token", **data: str) -> Object:
@@ -126,10 +119,6 @@ async def _tell(loop: VirtualLoop, story: Callable[[World], Coroutine[Any, Any, 
     finally:
         await world.close()
     assert not world.state.watches
-
-
-async def _tasks_left() -> int:
-    return len(asyncio.all_tasks()) - 1
 
 
 def _word(item: Event | Answer | NoAnswer) -> str:
