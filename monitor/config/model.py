@@ -347,7 +347,7 @@ class Document(Section):
     """How often each token is tested. A check that cannot tell is made again after a minute at most, then ever more
     seldom, four intervals apart at most."""
     timeout: Annotated[float, TIMEOUT] = 10.0
-    """Deadline of one whole request."""
+    """Deadline of one whole request, from when it is sent: 32 at once go to one server, and the next ones wait."""
     account_interval: Annotated[float, ACCOUNT_INTERVAL] = 5 * MINUTE
     """How often the account (expiry, capabilities, keys) and the control are looked at."""
     expiring_within: Annotated[float, EXPIRING_WITHIN] = 7 * DAY

@@ -81,13 +81,14 @@ class Door(Front):
     """The way to Argo CD.
 
     hanging: the calls that never get an answer, by method and the beginning of the path. echoing: something in between
-    answers everything with this status, and quotes what it was sent.
+    answers everything with this status, and quotes what it was sent. late: seconds that each answer takes.
     """
 
     def __init__(self, state: ArgoCDState) -> None:
         super().__init__(state)
         self.hanging: set[tuple[str, str]] = set()
         self.echoing = 0
+        self.late = 0.0
 
     def __call__(self, request: Request) -> Response:
         if self.echoing:
@@ -96,7 +97,8 @@ class Door(Front):
             return Response(self.echoing, {"content-type": "application/json"}, error.encode())
         if any(request.method == method and request.target.startswith(path) for method, path in self.hanging):
             return Response(0, broken=Broken.HANG)
-        return super().__call__(request)
+        answer = super().__call__(request)
+        return replace(answer, delay=answer.delay + self.late)
 
 
 @dataclass

@@ -1,7 +1,7 @@
 """The Argo CD API over aiohttp: one question, one bounded answer, whatever the server does.
 
 Redirects are not followed (the token would go along), cookies are not kept, bodies and headers are bounded, and one
-deadline covers the whole of it. What an answer means is the core's to say (`monitor.core.classify`).
+deadline covers the whole of it, from when the question has its place among those that the server is asked. What an answer means is the core's to say (`monitor.core.classify`).
 """
 
 from __future__ import annotations
@@ -85,6 +85,7 @@ class ArgoCDClient:
         "_fresh_at",
         "_head",
         "_origin",
+        "_places",
         "_tls",
         "_userinfo",
     )
@@ -95,6 +96,7 @@ class ArgoCDClient:
         self._contexts = contexts
         self._clock = clock
         self._origin = endpoint.origin
+        self._places = connections.places(self._origin)
         self._tls = endpoint.base.lower().startswith("https:")
         self._userinfo = URL(endpoint.base + USERINFO, encoded=True)
         self._head = head_of(self._userinfo, endpoint.host)
@@ -104,13 +106,24 @@ class ArgoCDClient:
         self._fresh_at: float | None = None
 
     async def ask(self, question: Question, token: Secret, *, fresh: bool = False) -> Answer:
-        """Puts one question. Never raises for what the server or the network does."""
+        """Puts one question, when it has its place. Never raises for what the server or the network does."""
         limit = MAX_ACCOUNT_BODY if question.topic is Topic.ACCOUNT else MAX_BODY
+        timeout = self._endpoint.timeout
         try:
-            async with asyncio.timeout(self._endpoint.timeout):
-                return await self._get(question, token, limit, fresh=fresh)
+            # A check that was begun ends before another begins, and a refusal is looked at again before all others.
+            await self._places.take(timeout, ahead=fresh or question.topic is not Topic.USERINFO)
+        except TimeoutError as error:
+            return to_fault(error)
+        answered = False
+        try:
+            async with asyncio.timeout(timeout):
+                answer = await self._get(question, token, limit, fresh=fresh)
+                answered = True
+                return answer
         except (aiohttp.ClientError, HttpProcessingError, OSError, TimeoutError, UnicodeError) as error:
             return to_fault(error)
+        finally:
+            self._places.give_back(answered=answered)
 
     async def _get(self, question: Question, token: Secret, limit: int, *, fresh: bool) -> Answer:
         try:

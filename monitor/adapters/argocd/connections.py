@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from contextvars import ContextVar
 from typing import Any
-from weakref import WeakSet
+from weakref import WeakSet, WeakValueDictionary
 from zlib import crc32
 
 import aiohttp
@@ -27,6 +27,7 @@ from aiohttp.tracing import Trace
 
 from monitor.adapters.argocd.exchange import MAX_HEADER_BYTES, MAX_HEADERS, NO_TIMEOUT
 from monitor.adapters.argocd.faults import ForbiddenAddressError
+from monitor.adapters.argocd.places import PLACES, Places
 from monitor.adapters.open_files import Room
 from monitor.core.addresses import is_metadata
 
@@ -35,7 +36,8 @@ MAX_AGE = 230.0
 # So many that closing one of them, with all that it kept, holds up nobody: of 10,000 servers 156, in 15 ms with TLS.
 SLOTS = 64
 MAX_CONNECTIONS = 1024
-MAX_CONNECTIONS_PER_HOST = 32
+# On which nobody waits: questions wait for their place before, and those who change something are few.
+MAX_CONNECTIONS_PER_HOST = 2 * PLACES
 
 
 class UnaskedBytesError(aiohttp.ClientConnectionError):
@@ -84,6 +86,7 @@ class Connections:
     """Connections of the process to Argo CD servers. `monotonic` gives seconds. refused: IP addresses to stay away from.
 
     room: for how many servers connections are kept; one that finds none gets a new connection for each request.
+    places: how many questions are put to one server at once.
     """
 
     def __init__(
@@ -94,15 +97,25 @@ class Connections:
         slots: int = SLOTS,
         refused: Callable[[str], bool] = is_metadata,
         room: Room | None = None,
+        places: int = PLACES,
     ) -> None:
         self._monotonic = monotonic
+        self._each = places
         self._room = room or Room(sys.maxsize)
         self._refused = refused
         self._max_age = max_age
         self._slots: list[Generation | None] = [None] * slots
         self._fresh: aiohttp.ClientSession | None = None
         self._retired: set[Generation] = set()
+        self._places: WeakValueDictionary[str, Places] = WeakValueDictionary()
         self._closed = False
+
+    def places(self, origin: str) -> Places:
+        """The places for questions to one server, for all who ask it. To be held by whoever asks."""
+        found = self._places.get(origin)
+        if found is None:
+            found = self._places[origin] = Places(self._monotonic, self._each)
+        return found
 
     def kept(self, origin: str) -> AbstractAsyncContextManager[aiohttp.ClientSession]:
         """A session that may already hold a connection to `origin` (scheme://host:port)."""

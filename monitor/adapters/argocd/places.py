@@ -1,0 +1,84 @@
+"""How many questions are put to one server at the same time, and the line of those that wait for it.
+
+A deadline is the server's, so it begins when a question has its place. Counted from its place in the line, it calls a
+server dead that has more to answer than it can; and since what got no answer is asked again, it may never come back
+from that: of 1,000 targets of a server that took a second for each answer nine of ten stayed "unreachable".
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+# So many questions at once that a server which answers at all answers hundreds a second; and no more, since a server
+# that is slow becomes slower with more.
+PLACES = 32
+# Seconds in the line, whatever happens meanwhile. For a server that is asked far more than it answers.
+LONGEST = 600.0
+
+
+class LineTooLongError(TimeoutError):
+    """The server does answer, but not this one within `LONGEST`. Nothing was sent."""
+
+
+class Places:
+    """The places of one server. Whoever comes first is first, in each of two lines. `monotonic` gives seconds."""
+
+    __slots__ = ("__weakref__", "_ahead", "_answered_at", "_free", "_line", "_monotonic")
+
+    def __init__(self, monotonic: Callable[[], float], places: int) -> None:
+        self._monotonic = monotonic
+        self._free = places
+        # None: nobody ever waited, as at nearly every server.
+        self._ahead: deque[asyncio.Future[None]] | None = None
+        self._line: deque[asyncio.Future[None]] | None = None
+        self._answered_at = float("-inf")
+
+    async def take(self, patience: float, *, ahead: bool = False) -> None:
+        """A place, as soon as there is one. ahead: before all those that do not say so, to end what was begun.
+
+        Raises TimeoutError once the server has answered nobody for `patience` seconds of the wait, as all that were before
+        in the line know by then, and LineTooLongError.
+        """
+        if self._free:
+            self._free -= 1
+            return
+        if self._ahead is None or self._line is None:
+            self._ahead, self._line = deque(), deque()
+        mine = asyncio.get_running_loop().create_future()
+        (self._ahead if ahead else self._line).append(mine)
+        try:
+            await self._wait(mine, patience)
+        except BaseException:
+            if mine.done():  # it came in the very moment in which nobody waited for it any more
+                self._pass_on()
+            else:
+                mine.cancel()
+            raise
+
+    def give_back(self, *, answered: bool) -> None:
+        """The place of a question that is over. answered: the server said something."""
+        if answered:
+            self._answered_at = self._monotonic()
+        self._pass_on()
+
+    async def _wait(self, mine: asyncio.Future[None], patience: float) -> None:
+        began = self._monotonic()
+        while not mine.done():
+            now = self._monotonic()
+            if now - began >= LONGEST:
+                raise LineTooLongError
+            silent_since = max(began, self._answered_at)
+            if now - silent_since >= patience:
+                raise TimeoutError
+            await asyncio.wait((mine,), timeout=min(silent_since + patience, began + LONGEST) - now)
+
+    def _pass_on(self) -> None:
+        for line in (self._ahead, self._line):
+            while line:
+                next_one = line.popleft()
+                if not next_one.done():
+                    next_one.set_result(None)
+                    return
+        self._free += 1

@@ -1,0 +1,171 @@
+"""The line before a server: who comes next, and when waiting is given up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+from monitor.adapters.argocd.client import ArgoCDClient, Endpoint
+from monitor.adapters.argocd.connections import Connections
+from monitor.adapters.argocd.places import LONGEST, LineTooLongError, Places
+from monitor.adapters.argocd.tls import TlsContexts
+from monitor.adapters.clock import SystemClock
+from monitor.core.model import Reply
+from monitor.core.questions import Question, Topic
+from monitor.core.secret import Secret
+
+from tests.adapters.argocd.wire import Visit, answer, serving
+from tests.fair_time import fairly
+from tests.virtual_time import VirtualLoop, play
+
+PATIENCE = 10.0
+USERINFO = Question(Topic.USERINFO)
+TOKEN = Secret("eyJhbGciOiJIUzI1NiJ9.eyJqdGkiOiJ4In0.c2lnbmF0dXJl")
+
+
+class Stage:
+    """A server, and what became of whom, at which second."""
+
+    def __init__(self, loop: VirtualLoop, places: int) -> None:
+        self.loop = loop
+        self.places = Places(loop.time, places)
+        self.ended: list[tuple[str, float, str]] = []
+
+    def ask(self, name: str, takes: float = 4.0, *, answered: bool = True, ahead: bool = False) -> asyncio.Task[None]:
+        """takes: how long the server has this question, from when it gets it."""
+        return self.loop.create_task(self._ask(name, takes, answered, ahead), name=name)
+
+    async def _ask(self, name: str, takes: float, answered: bool, ahead: bool) -> None:
+        try:
+            await self.places.take(PATIENCE, ahead=ahead)
+        except TimeoutError as error:
+            self._end(name, type(error).__name__)
+            return
+        try:
+            await asyncio.sleep(takes)
+        finally:
+            self.places.give_back(answered=answered)
+        self._end(name, "asked")
+
+    def _end(self, name: str, how: str) -> None:
+        self.ended.append((name, self.loop.time(), how))
+
+
+def ended(ask: Callable[[Stage], Coroutine[Any, Any, None]], places: int = 1) -> list[tuple[str, float, str]]:
+    """Who was asked, or gave up, and when; in that order. Whoever is not done by then is waited for."""
+    stages: list[Stage] = []
+
+    async def story(loop: VirtualLoop) -> None:
+        stages.append(Stage(loop, places))
+        await ask(stages[0])
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        if others:
+            await asyncio.wait(others)
+
+    play(story)
+    return stages[0].ended
+
+
+def test_as_many_as_there_are_places_are_asked_at_once_and_each_in_its_turn() -> None:
+    async def ask(stage: Stage) -> None:
+        for name in "abcde":
+            stage.ask(name)
+
+    assert ended(ask, places=2) == [
+        (name, at, "asked") for name, at in zip("abcde", (4.0, 4.0, 8.0, 8.0, 12.0), strict=True)
+    ]
+
+
+def test_what_was_begun_goes_ahead_of_what_was_not() -> None:
+    async def ask(stage: Stage) -> None:
+        for name in "abAB":
+            stage.ask(name, ahead=name.isupper())
+
+    assert [name for name, _, _ in ended(ask)] == ["a", "A", "B", "b"]
+
+
+def test_who_waits_for_a_server_that_answers_others_has_more_patience() -> None:
+    async def ask(stage: Stage) -> None:
+        for name in "abcdefgh":
+            stage.ask(name)
+
+    assert ended(ask)[-1] == ("h", 32.0, "asked")
+
+
+def test_where_nobody_is_answered_all_who_wait_know_it_at_the_same_time() -> None:
+    async def ask(stage: Stage) -> None:
+        stage.ask("a", takes=PATIENCE, answered=False)
+        for name in "bcde":
+            stage.ask(name)
+
+    silent = ended(ask)
+    assert {(at, how) for name, at, how in silent if name in "cde"} == {(PATIENCE, "TimeoutError")}
+
+
+def test_a_server_that_falls_silent_is_given_up_a_patience_after_its_last_word() -> None:
+    async def ask(stage: Stage) -> None:
+        stage.ask("answered", takes=8.0)
+        stage.ask("not answered", takes=60.0, answered=False)
+        stage.ask("waits")
+
+    assert ("waits", 8.0 + PATIENCE, "TimeoutError") in ended(ask)
+
+
+def test_nobody_waits_for_ever_however_much_a_server_answers() -> None:
+    async def ask(stage: Stage) -> None:
+        stage.ask("before")
+        stage.ask("behind")
+        while stage.loop.time() < 2 * LONGEST:
+            stage.ask("ahead", takes=2.0, ahead=True)
+            await asyncio.sleep(2.0)
+
+    assert ("behind", LONGEST, LineTooLongError.__name__) in ended(ask)
+
+
+def test_a_place_is_not_lost_with_one_who_is_cancelled() -> None:
+    async def ask(stage: Stage) -> None:
+        stage.ask("first")
+        in_the_line, given_its_place = stage.ask("cancelled in the line"), stage.ask("cancelled with a place")
+        stage.ask("last")
+        await asyncio.sleep(1.0)
+        in_the_line.cancel()
+        stage.loop.call_at(4.0, given_its_place.cancel)
+
+    assert ended(ask) == [("first", 4.0, "asked"), ("last", 8.0, "asked")]
+
+
+@pytest.mark.parametrize("turn", range(4))
+def test_a_place_is_not_lost_with_one_who_is_cancelled_in_any_of_the_moments_of_its_getting_it(turn: int) -> None:
+    async def ask(stage: Stage) -> None:
+        await stage.places.take(PATIENCE)
+        waiting = stage.ask("cancelled")
+        await asyncio.sleep(1.0)
+        stage.places.give_back(answered=True)
+        for _ in range(turn):
+            await asyncio.sleep(0)
+        waiting.cancel()
+        stage.ask("last")
+
+    assert ended(ask)[-1][0] == "last"
+
+
+async def test_a_deadline_begins_when_a_question_is_sent() -> None:
+    async def slow(visit: Visit) -> None:
+        while await visit.request():
+            await asyncio.sleep(0.05)
+            await visit.send(answer())
+
+    clock, timeout = SystemClock(), fairly(1.0)
+    async with serving(slow) as server:
+        connections = Connections(clock.monotonic, places=1)
+        clients = [
+            ArgoCDClient(Endpoint(server.url, timeout=timeout), connections, TlsContexts(), clock) for _ in range(2)
+        ]
+        began = clock.monotonic()
+        many = round(timeout / 0.05) + 5
+        answers = await asyncio.gather(*(clients[number % 2].ask(USERINFO, TOKEN) for number in range(many)))
+        assert clock.monotonic() - began > timeout
+        assert all(isinstance(one, Reply) for one in answers)
+        await connections.close()
