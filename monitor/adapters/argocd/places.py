@@ -25,17 +25,16 @@ class LineTooLongError(TimeoutError):
 class Places:
     """The places of one server. Whoever comes first is first, in each of two lines. `monotonic` gives seconds."""
 
-    __slots__ = ("__weakref__", "_ahead", "_answered_at", "_free", "_line", "_monotonic")
+    __slots__ = ("__weakref__", "_answered_at", "_free", "_lines", "_monotonic")
 
     def __init__(self, monotonic: Callable[[], float], places: int) -> None:
         self._monotonic = monotonic
         self._free = places
-        # None: nobody ever waited, as at nearly every server.
-        self._ahead: deque[asyncio.Future[None]] | None = None
-        self._line: deque[asyncio.Future[None]] | None = None
+        # Those who go ahead, and the others. Nearly no server ever has any, and deques are large.
+        self._lines: tuple[deque[asyncio.Future[None]], ...] = ()
         self._answered_at = float("-inf")
 
-    async def take(self, patience: float, *, ahead: bool = False) -> None:
+    async def take(self, patience: float, *, ahead: bool) -> None:
         """A place, as soon as there is one. ahead: before all those that do not say so, to end what was begun.
 
         Raises TimeoutError once the server has answered nobody for `patience` seconds of the wait, as all that were before
@@ -44,10 +43,10 @@ class Places:
         if self._free:
             self._free -= 1
             return
-        if self._ahead is None or self._line is None:
-            self._ahead, self._line = deque(), deque()
+        if not self._lines:
+            self._lines = deque(), deque()
         mine = asyncio.get_running_loop().create_future()
-        (self._ahead if ahead else self._line).append(mine)
+        self._lines[0 if ahead else 1].append(mine)
         try:
             await self._wait(mine, patience)
         except BaseException:
@@ -75,7 +74,7 @@ class Places:
             await asyncio.wait((mine,), timeout=min(silent_since + patience, began + LONGEST) - now)
 
     def _pass_on(self) -> None:
-        for line in (self._ahead, self._line):
+        for line in self._lines:
             while line:
                 next_one = line.popleft()
                 if not next_one.done():

@@ -78,6 +78,17 @@ def test_as_many_as_there_are_places_are_asked_at_once_and_each_in_its_turn() ->
     ]
 
 
+def test_there_are_as_many_places_after_a_rush_as_before_it() -> None:
+    async def ask(stage: Stage) -> None:
+        for name in "abcd":
+            stage.ask(name)
+        await asyncio.sleep(100.0)
+        for name in "efgh":
+            stage.ask(name)
+
+    assert [at for _, at, _ in ended(ask, places=2)[4:]] == [104.0, 104.0, 108.0, 108.0]
+
+
 def test_what_was_begun_goes_ahead_of_what_was_not() -> None:
     async def ask(stage: Stage) -> None:
         for name in "abAB":
@@ -139,7 +150,7 @@ def test_a_place_is_not_lost_with_one_who_is_cancelled() -> None:
 @pytest.mark.parametrize("turn", range(4))
 def test_a_place_is_not_lost_with_one_who_is_cancelled_in_any_of_the_moments_of_its_getting_it(turn: int) -> None:
     async def ask(stage: Stage) -> None:
-        await stage.places.take(PATIENCE)
+        await stage.places.take(PATIENCE, ahead=False)
         waiting = stage.ask("cancelled")
         await asyncio.sleep(1.0)
         stage.places.give_back(answered=True)
