@@ -73,7 +73,11 @@ def confirmation_delay(since_change: float) -> float:
 
 
 def backed_off(rhythm: Rhythm, now: float, failures: int, chance: float, retry_after: float | None = None) -> float:
-    """After `failures` answers in a row that could not tell. `chance` (0 to 1) is the jitter, ±20 %."""
+    """After `failures` answers in a row that could not tell. `chance` (0 to 1) is the jitter, ±20 %.
+
+    retry_after: never before. Up to 20 % later, since all that one limit turned away would else come back at once, to be
+    turned away again.
+    """
     pause = min(rhythm.interval, MAX_FIRST_PAUSE) * 2.0 ** max(0, min(failures, 20) - 1)
     pause = min(pause, MAX_BACKOFF_INTERVALS * rhythm.interval)
-    return now + max(pause * (0.8 + 0.4 * chance), retry_after or 0.0)
+    return now + max(pause * (0.8 + 0.4 * chance), (retry_after or 0.0) * (1.0 + 0.2 * chance))

@@ -93,6 +93,11 @@ def test_jitter_parts_targets_that_failed_together() -> None:
     assert pauses(0.0)[0] < pauses(0.5)[0] < pauses(1.0)[0]
 
 
-@pytest.mark.parametrize(("asked", "wait"), [(None, 10.0), (1.0, 10.0), (300.0, 300.0)])
+@pytest.mark.parametrize(("asked", "wait"), [(None, 10.0), (1.0, 10.0), (300.0, 330.0)])
 def test_a_server_that_asks_for_a_longer_pause_gets_it(asked: float | None, wait: float) -> None:
     assert backed_off(Rhythm(10.0, 0.0), 100.0, 1, 0.5, asked) - 100.0 == pytest.approx(wait)
+
+
+def test_who_is_asked_to_wait_comes_back_no_earlier_and_not_all_in_one_moment() -> None:
+    waits = [backed_off(Rhythm(10.0, 0.0), 100.0, 1, chance, 300.0) - 100.0 for chance in (0.0, 0.5, 1.0)]
+    assert waits == pytest.approx([300.0, 330.0, 360.0])

@@ -111,7 +111,7 @@ def test_pauses_start_anew_also_after_a_refusal_that_is_not_shown_yet() -> None:
 
 
 def test_a_pause_that_the_server_asks_for_is_kept() -> None:
-    step = advance(begin(0.0), verdict(Status.THROTTLED, 5.0, retry_after=600.0), RHYTHM, 5.0, 0.5)
+    step = advance(begin(0.0), verdict(Status.THROTTLED, 5.0, retry_after=600.0), RHYTHM, 5.0, 0.0)
     assert step.due == 605.0
 
 
