@@ -31,6 +31,8 @@ from bench.soak.samples import Sample, after_warm_up, collect, grouped, growth, 
 from bench.soak.world import IN_FILE, IN_SECRET, OTHERS, World, world
 
 REST = 8.0
+# So often whoever waits is told how it goes.
+TOLD_EVERY = 60.0
 # At rest is what most of so many last samples say.
 LAST = 6
 QUIET_WITHIN = 300.0
@@ -73,11 +75,13 @@ class Soak:
         await asyncio.sleep(REST)
         before = median_of(self.samples[-LAST:])
         disturbing = asyncio.create_task(disturbances.run())
+        telling = asyncio.create_task(self._tell(disturbances))
         await asyncio.wait({sampling, disturbing}, timeout=self._seconds, return_when=asyncio.FIRST_COMPLETED)
         if disturbing.done() or sampling.done():
             self.problems.append(f"it ended early: {disturbing if disturbing.done() else sampling}")
         disturbing.cancel()
-        await asyncio.wait({disturbing})
+        telling.cancel()
+        await asyncio.wait({disturbing, telling})
         end = time.monotonic() - began
         await self._restored(outside, file)
         await self._quiet(outside, running)
@@ -95,6 +99,17 @@ class Soak:
             "at rest after": asdict(after),
         }
         self.samples = [sample for sample in self.samples if sample.at <= end]
+
+    async def _tell(self, disturbances: Disturbances) -> None:
+        while True:
+            await asyncio.sleep(TOLD_EVERY)
+            now = self.samples[-1]
+            print(
+                f"  {now.at / 60:.0f} of {self._seconds / 60:g} minutes: {now.rss:.0f} MiB, {now.files} files,"
+                f" {now.tasks} tasks; {disturbances.done.total()} disturbances, {len(self.problems)} problems",
+                file=sys.stderr,
+                flush=True,
+            )
 
     async def _restored(self, outside: World, file: Path) -> None:
         """Everything is there again, whatever was under way."""
