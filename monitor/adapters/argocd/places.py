@@ -64,14 +64,16 @@ class Places:
 
     async def _wait(self, mine: asyncio.Future[None], patience: float) -> None:
         began = self._monotonic()
+        longest = began + LONGEST
         while not mine.done():
             now = self._monotonic()
-            if now - began >= LONGEST:
+            # Compared as moments, as they are waited for: differences round otherwise, and a wait of no time is no wait.
+            given_up_at = max(began, self._answered_at) + patience
+            if now >= longest:
                 raise LineTooLongError
-            silent_since = max(began, self._answered_at)
-            if now - silent_since >= patience:
+            if now >= given_up_at:
                 raise TimeoutError
-            await asyncio.wait((mine,), timeout=min(silent_since + patience, began + LONGEST) - now)
+            await asyncio.wait((mine,), timeout=min(given_up_at, longest) - now)
 
     def _pass_on(self) -> None:
         for line in self._lines:

@@ -124,6 +124,27 @@ def test_a_server_that_falls_silent_is_given_up_a_patience_after_its_last_word()
     assert ("waits", 8.0 + PATIENCE, "TimeoutError") in ended(ask)
 
 
+@pytest.mark.parametrize("began", [255.0690257394217, 552.8595762929651, 695.8328667684435])
+@pytest.mark.parametrize("patience", [0.1, 1.3])
+def test_giving_up_takes_one_wait_at_any_time_of_day(began: float, patience: float) -> None:
+    looks = 0
+
+    async def story(loop: VirtualLoop) -> None:
+        def looked_at() -> float:
+            nonlocal looks
+            looks += 1
+            assert looks < 20, "it waits for no time, again and again"
+            return loop.time()
+
+        loop.now = began
+        places = Places(looked_at, 1)
+        await places.take(patience, ahead=False)
+        with pytest.raises(TimeoutError):
+            await places.take(patience, ahead=False)
+
+    play(story)
+
+
 def test_nobody_waits_for_ever_however_much_a_server_answers() -> None:
     async def ask(stage: Stage) -> None:
         stage.ask("before")
