@@ -14,11 +14,8 @@ from monitor.core.endpoint_slices import Replica
 from monitor.core.model import Expectation
 from monitor.ports import ArgoCD, Clock, CredentialSource
 from monitor.services.checker import Checker
-from monitor.services.every_replica import EveryReplica
+from monitor.services.every_replica import REPLICA_TIMEOUT, EveryReplica
 from monitor.services.fleet import Target
-
-# A replica is near, and the check waits for it: one that takes longer counts as one that cannot be asked.
-REPLICA_TIMEOUT = 3.0
 
 
 class Assembly:

@@ -14,6 +14,7 @@ import structlog
 
 from monitor.core.credential import Unsendable, inspect
 from monitor.core.endpoint_slices import Behind, Replica
+from monitor.core.model import Fault, FaultKind
 from monitor.core.questions import Question, Topic
 from monitor.core.replicas import (
     Course,
@@ -39,6 +40,10 @@ log = structlog.get_logger(__name__)
 USERINFO = Question(Topic.USERINFO)
 # Replicas through which a whole check is tried while a refusal is held.
 TRIED = 3
+# A replica is near, and the check waits for it: one that takes longer counts as one that cannot be asked. It has as long
+# as the Service takes besides: where many ask both, questions wait for their turn before both of them.
+REPLICA_TIMEOUT = 3.0
+_LATE = Fault(FaultKind.TIMEOUT)
 
 
 class EveryReplica:
@@ -87,7 +92,14 @@ class EveryReplica:
         async with asyncio.TaskGroup() as group:
             asked = [group.create_task(self._ask(replica, token, fresh=fresh)) for replica in found.replicas]
             checked = group.create_task(self._checker.check(full=full, fresh=fresh, last=last, credential=credential))
-        voices = tuple(task.result() for task in asked)
+            await asyncio.wait((checked,))
+            _, late = await asyncio.wait(asked, timeout=REPLICA_TIMEOUT)
+            for task in late:
+                task.cancel()
+        voices = tuple(
+            hear(replica, _LATE) if task.cancelled() else task.result()
+            for replica, task in zip(found.replicas, asked, strict=True)
+        )
         return await self._judged(checked.result(), voices, found, credential, fresh=fresh, last=last)
 
     async def _ask(self, replica: Replica, token: Secret, *, fresh: bool) -> Voice:

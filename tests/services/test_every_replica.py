@@ -493,6 +493,28 @@ def test_slow_replicas_delay_the_next_look_and_not_each_other() -> None:
     told(story)
 
 
+def test_a_replica_before_which_many_wait_holds_up_no_verdict() -> None:
+    async def story(stage: Stage) -> None:
+        stage.pods[1].hang = 300.0
+        stage.begin()
+        await stage.until(60.0)
+        assert stage.statuses("a") == ["valid"]
+        assert (len(stage.shown), stage.counts()) == (4, (2, 0, 1))
+
+    told(story)
+
+
+def test_where_many_wait_before_the_service_too_its_replicas_have_as_long() -> None:
+    async def story(stage: Stage) -> None:
+        for asked in (stage.service, stage.pods[1]):
+            asked.hang = 8.0
+        stage.begin()
+        await stage.until(60.0)
+        assert (stage.statuses("a"), stage.counts()) == (["valid"], (3, 0, 0))
+
+    told(story)
+
+
 def test_what_replicas_say_is_logged_where_it_changes_and_no_token_with_it() -> None:
     async def story(stage: Stage) -> None:
         stage.begin()

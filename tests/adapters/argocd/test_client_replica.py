@@ -14,7 +14,8 @@ from monitor.core.endpoint_slices import Replica
 from monitor.core.model import Answer, Fault, FaultKind, Mode, Reply
 from monitor.core.questions import Question, Topic
 from monitor.core.secret import Secret
-from monitor.daemon.assembly import REPLICA_TIMEOUT, replica_of
+from monitor.daemon.assembly import replica_of
+from monitor.services.every_replica import REPLICA_TIMEOUT
 
 from tests.adapters.argocd.certificates import Authority, authority
 from tests.adapters.argocd.test_client_hostile import Clock
