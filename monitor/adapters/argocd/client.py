@@ -1,7 +1,8 @@
 """The Argo CD API over aiohttp: one question, one bounded answer, whatever the server does.
 
 Redirects are not followed (the token would go along), cookies are not kept, bodies and headers are bounded, and one
-deadline covers the whole of it, from when the question has its place among those that the server is asked. What an answer means is the core's to say (`monitor.core.classify`).
+deadline covers the whole of it, from when the question has its place among those that the server is asked. What an
+answer means is the core's to say (`monitor.core.classify`).
 """
 
 from __future__ import annotations
@@ -118,7 +119,8 @@ class ArgoCDClient:
         try:
             async with asyncio.timeout(timeout):
                 answer = await self._get(question, token, limit, fresh=fresh)
-                answered = True
+                # Whoever has no certificate of its own to use has sent nothing.
+                answered = isinstance(answer, Reply) or answer.kind is FaultKind.TOO_LARGE
                 return answer
         except (aiohttp.ClientError, HttpProcessingError, OSError, TimeoutError, UnicodeError) as error:
             return to_fault(error)

@@ -7,16 +7,16 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
-from monitor.adapters.argocd.client import ArgoCDClient, Endpoint
+from monitor.adapters.argocd.client import MAX_BODY, ArgoCDClient, Endpoint
 from monitor.adapters.argocd.connections import Connections
 from monitor.adapters.argocd.places import LONGEST, LineTooLongError, Places
-from monitor.adapters.argocd.tls import TlsContexts
+from monitor.adapters.argocd.tls import TlsContexts, Trust
 from monitor.adapters.clock import SystemClock
 from monitor.core.model import Reply
 from monitor.core.questions import Question, Topic
 from monitor.core.secret import Secret
 
-from tests.adapters.argocd.wire import Visit, answer, serving
+from tests.adapters.argocd.wire import Visit, always, answer, serving
 from tests.fair_time import fairly
 from tests.virtual_time import VirtualLoop, play
 
@@ -201,3 +201,34 @@ async def test_a_deadline_begins_when_a_question_is_sent() -> None:
         assert clock.monotonic() - began > timeout
         assert all(isinstance(one, Reply) for one in answers)
         await connections.close()
+
+
+class Told(Places):
+    """Remembers what it is told of the server."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda: 0.0, 1)
+        self.answered: list[bool] = []
+
+    def give_back(self, *, answered: bool) -> None:
+        self.answered.append(answered)
+        super().give_back(answered=answered)
+
+
+async def test_only_what_a_server_says_is_a_reason_to_wait_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A target whose CA file cannot be used, asked again and again, would keep the others waiting for a dead server."""
+    clock, told = SystemClock(), Told()
+    connections = Connections(clock.monotonic)
+    monkeypatch.setattr(connections, "places", lambda origin: told)
+
+    async def ask(url: str, trust: Trust) -> None:
+        await ArgoCDClient(Endpoint(url, trust), connections, TlsContexts(), clock).ask(USERINFO, TOKEN)
+
+    async with serving(always(answer())) as server:
+        await ask(server.url, Trust())
+        await ask(server.url.replace("http:", "https:"), Trust(ca_file="/there/is/none.pem"))
+    async with serving(always(answer(body=b"x" * (MAX_BODY + 1)))) as server:
+        await ask(server.url, Trust())
+    await ask(server.url, Trust())
+    await connections.close()
+    assert told.answered == [True, False, True, False]
