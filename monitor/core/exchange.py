@@ -22,7 +22,8 @@ from monitor.core.report import TargetReport
 from monitor.core.text import printable
 
 FORMAT = 1
-MAX_TEXT = 2000
+# Longer than whatever the configuration takes (a path is 4096 characters long at most) with the sentence around it.
+MAX_TEXT = 10_000
 MAX_ITEMS = 200
 MAX_LINE = 64 * 1024
 MAX_NAME = 600
@@ -163,7 +164,7 @@ def _default_of(field: Any) -> object:
 def _text(value: Json) -> str:
     if not isinstance(value, str) or len(value) > MAX_TEXT:
         raise ValueError("not a short text")
-    return value if value.isascii() and value.isprintable() else printable(value, MAX_TEXT)
+    return value if value.isprintable() else printable(value, MAX_TEXT)
 
 
 def _number(value: Json) -> float:
