@@ -126,8 +126,8 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         "check_duration_seconds",
         Type.HISTOGRAM,
-        "How long one whole check took, from reading the credential to the verdict.",
-        buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
+        "How long one whole check took, from reading the credential to the verdict, with the wait for its turn at the server.",
+        buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0, 600.0),
     ),
     Metric(
         "schedule_lateness_seconds",

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 from monitor import metrics as declared
+from monitor.adapters.argocd.places import LONGEST
 from monitor.core.endpoint_slices import Replica
 from monitor.core.journal import State
 from monitor.core.metric_table import METRICS, Type
@@ -315,7 +316,8 @@ def test_each_check_counts_into_both_histograms(metrics):
         metrics.checked("production", Done(replace(VALID, duration=duration)), lateness)
     found = samples(scraped(metrics))
     took, late = found["check_duration_seconds_bucket"], found["schedule_lateness_seconds_bucket"]
-    assert (took[("0.001",)], took[("10.0",)], took[("30.0",)], took[("+Inf",)]) == (1, 1, 2, 3)
+    assert (took[("0.001",)], took[("10.0",)], took[("30.0",)], took[("120.0",)]) == (1, 1, 2, 3)
+    assert max(float(le) for (le,) in took if le != "+Inf") == LONGEST, "the wait for a turn at a server is within it"
     assert (late[("0.0005",)], late[("15.0",)], late[("60.0",)], late[("+Inf",)]) == (1, 1, 2, 3)
     assert min(float(le) for (le,) in took) == 0.001
     assert min(float(le) for (le,) in late) == 0.0005

@@ -114,7 +114,7 @@ class Connections:
         """The places for questions to one server, for all who ask it. To be held by whoever asks."""
         found = self._places.get(origin)
         if found is None:
-            found = self._places[origin] = Places(self._monotonic, self._each)
+            found = self._places[origin] = Places(self._monotonic, self._each, origin)
         return found
 
     def kept(self, origin: str) -> AbstractAsyncContextManager[aiohttp.ClientSession]:

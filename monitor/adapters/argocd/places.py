@@ -11,11 +11,17 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
+import structlog
+
+log = structlog.get_logger(__name__)
+
 # So many questions at once that a server which answers at all answers hundreds a second; and no more, since a server
 # that is slow becomes slower with more.
 PLACES = 32
 # Seconds in the line, whatever happens meanwhile. For a server that is asked far more than it answers.
 LONGEST = 600.0
+# Of a line in which somebody waits longer than for an answer, people are told this often at most.
+TOLD_EVERY = 600.0
 
 
 class LineTooLongError(TimeoutError):
@@ -23,16 +29,21 @@ class LineTooLongError(TimeoutError):
 
 
 class Places:
-    """The places of one server. Whoever comes first is first, in each of two lines. `monotonic` gives seconds."""
+    """The places of one server. Whoever comes first is first, in each of two lines. `monotonic` gives seconds.
 
-    __slots__ = ("__weakref__", "_answered_at", "_free", "_lines", "_monotonic")
+    server: what it is called in the log.
+    """
 
-    def __init__(self, monotonic: Callable[[], float], places: int) -> None:
+    __slots__ = ("__weakref__", "_answered_at", "_free", "_lines", "_monotonic", "_server", "_told_at")
+
+    def __init__(self, monotonic: Callable[[], float], places: int, server: str) -> None:
         self._monotonic = monotonic
+        self._server = server
         self._free = places
         # Those who go ahead, and the others. Nearly no server ever has any, and deques are large.
         self._lines: tuple[deque[asyncio.Future[None]], ...] = ()
         self._answered_at = float("-inf")
+        self._told_at = float("-inf")
 
     async def take(self, patience: float, *, ahead: bool) -> None:
         """A place, as soon as there is one. ahead: before all those that do not say so, to end what was begun.
@@ -73,7 +84,21 @@ class Places:
                 raise LineTooLongError
             if now >= given_up_at:
                 raise TimeoutError
+            if now >= began + patience:
+                self._tell(now)
             await asyncio.wait((mine,), timeout=min(given_up_at, longest) - now)
+
+    def _tell(self, now: float) -> None:
+        """Nothing else says why verdicts grow old: the server answers, so nobody calls it unreachable."""
+        if now < self._told_at + TOLD_EVERY:
+            return
+        self._told_at = now
+        log.warning(
+            "a server answers less than its targets ask: they wait for their turn, and verdicts grow old",
+            server=self._server,
+            waiting=sum(not one.done() for line in self._lines for one in line),
+            fix="see why argocd-server answers slowly (its CPU, its Redis), or give its targets a longer `interval`",
+        )
 
     def _pass_on(self) -> None:
         for line in self._lines:

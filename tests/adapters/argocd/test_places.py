@@ -9,18 +9,20 @@ from typing import Any
 import pytest
 from monitor.adapters.argocd.client import MAX_BODY, ArgoCDClient, Endpoint
 from monitor.adapters.argocd.connections import Connections
-from monitor.adapters.argocd.places import LONGEST, LineTooLongError, Places
+from monitor.adapters.argocd.places import LONGEST, TOLD_EVERY, LineTooLongError, Places
 from monitor.adapters.argocd.tls import TlsContexts, Trust
 from monitor.adapters.clock import SystemClock
 from monitor.core.model import Reply
 from monitor.core.questions import Question, Topic
 from monitor.core.secret import Secret
+from structlog.testing import capture_logs
 
 from tests.adapters.argocd.wire import Visit, always, answer, serving
 from tests.fair_time import fairly
 from tests.virtual_time import VirtualLoop, play
 
 PATIENCE = 10.0
+SERVER = "https://argocd.example.com"
 USERINFO = Question(Topic.USERINFO)
 TOKEN = Secret("eyJhbGciOiJIUzI1NiJ9.eyJqdGkiOiJ4In0.c2lnbmF0dXJl")
 
@@ -30,7 +32,7 @@ class Stage:
 
     def __init__(self, loop: VirtualLoop, places: int) -> None:
         self.loop = loop
-        self.places = Places(loop.time, places)
+        self.places = Places(loop.time, places, SERVER)
         self.ended: list[tuple[str, float, str]] = []
 
     def ask(self, name: str, takes: float = 4.0, *, answered: bool = True, ahead: bool = False) -> asyncio.Task[None]:
@@ -137,12 +139,36 @@ def test_giving_up_takes_one_wait_at_any_time_of_day(began: float, patience: flo
             return loop.time()
 
         loop.now = began
-        places = Places(looked_at, 1)
+        places = Places(looked_at, 1, SERVER)
         await places.take(patience, ahead=False)
         with pytest.raises(TimeoutError):
             await places.take(patience, ahead=False)
 
     play(story)
+
+
+def test_a_line_that_is_long_is_told_of_once_in_ten_minutes_with_what_to_do() -> None:
+    async def ask(stage: Stage) -> None:
+        for number in range(round(TOLD_EVERY) * 2 // 4 - 20):  # two at once, 4 s each
+            stage.ask(f"one of many {number}")
+
+    with capture_logs() as lines:
+        ended(ask, places=2)
+    told = [line for line in lines if "wait for their turn" in line["event"]]
+    assert [line["server"] for line in told] == [SERVER]
+    assert told[0]["waiting"] > 200
+    assert "`interval`" in told[0]["fix"]
+
+
+@pytest.mark.parametrize("answered", [True, False])
+def test_a_line_that_is_short_or_before_a_dead_server_is_not_told_of(answered: bool) -> None:
+    async def ask(stage: Stage) -> None:
+        stage.ask("a", takes=PATIENCE - 1.0, answered=answered)
+        stage.ask("b")
+
+    with capture_logs() as lines:
+        ended(ask)
+    assert not lines
 
 
 def test_nobody_waits_for_ever_however_much_a_server_answers() -> None:
@@ -207,7 +233,7 @@ class Told(Places):
     """Remembers what it is told of the server."""
 
     def __init__(self) -> None:
-        super().__init__(lambda: 0.0, 1)
+        super().__init__(lambda: 0.0, 1, SERVER)
         self.answered: list[bool] = []
 
     def give_back(self, *, answered: bool) -> None:
