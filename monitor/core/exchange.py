@@ -60,7 +60,7 @@ def head(speaker: Speaker) -> bytes:
 def line(report: TargetReport) -> bytes:
     """The line of one report."""
     found = _plain(report)
-    if report.told is not None and report.told == report.verdict:
+    if report.told == report.verdict:
         found["told"] = SHOWN
     return _line(found)
 
@@ -84,11 +84,11 @@ def read_line(text: bytes) -> TargetReport | None:
     try:
         if found.get("told") == SHOWN:
             found = {**found, "told": found.get("verdict")}
-        report = _read_report(found)
+        report: TargetReport = _read_report(found)
         recall(report.history[-LENGTH:])
     except (ValueError, IndexError):
         return None
-    return report if isinstance(report, TargetReport) and len(report.history) <= LENGTH else None
+    return report if len(report.history) <= LENGTH else None
 
 
 def name_of(text: bytes) -> str | None:

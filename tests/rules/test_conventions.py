@@ -222,7 +222,7 @@ def test_every_threshold_changes_some_rule(threshold: str) -> None:
     [
         ({"refused_for": 0}, "refusedFor must be at least one second; give a longer time"),
         (
-            {"expiring_critical": 8 * 86_400},
+            {"expiring_critical": 7 * 86_400},
             "expiringCritical must be shorter than expiringWarning; change one of them",
         ),
         ({"gap": 240}, "downFor must be shorter than gap; change one of them"),
@@ -231,6 +231,12 @@ def test_every_threshold_changes_some_rule(threshold: str) -> None:
 def test_thresholds_that_contradict_each_other_are_refused(changes: dict[str, int], words: str) -> None:
     with pytest.raises(ValueError, match=re.escape(words)):
         Thresholds(**changes)
+
+
+def test_a_threshold_may_be_as_short_as_a_second() -> None:
+    assert Thresholds(
+        **{**dict.fromkeys((field.name for field in fields(Thresholds)), 1), "expiring_warning": 2, "gap": 2}
+    )
 
 
 def test_the_labels_of_an_alert_are_few_and_known() -> None:
