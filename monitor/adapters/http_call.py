@@ -89,7 +89,7 @@ class HttpCaller:
             if read is None:
                 return Fault(FaultKind.TOO_LARGE, f"more than {limit} bytes")
             content_type = response.headers.get("Content-Type", "")[:100].lower()
-            return Reply(response.status, read, content_type, fresh_connection=True)
+            return Reply(response.status, read, content_type)
 
     def _context(self) -> SSLContext:
         if self._files.changed():

@@ -66,6 +66,30 @@ def test_what_a_candidate_does(candidate: Candidate, now: float, decision: Decis
     assert decide(candidate, now) == decision
 
 
+@pytest.mark.parametrize(
+    ("outcome", "shortest", "longest"),
+    [
+        pytest.param(election.lost, 0.25, 0.5, id="a lost answer"),
+        pytest.param(election.conflicted, 0.25, 0.5, id="a conflict"),
+        pytest.param(election.failed, 1.5, RETRY, id="an API that cannot now"),
+        pytest.param(election.denied, 45.0, 75.0, id="no permission"),
+    ],
+)
+def test_after_what_did_not_work_it_pauses_and_looks_before_it_writes(
+    outcome: Callable[[Candidate, float, float], Candidate], shortest: float, longest: float
+) -> None:
+    for chance, pause in ((0.0, shortest), (1.0, longest)):
+        candidate = outcome(seen(of("you"), 100.0), 104.0, chance)
+        assert decide(candidate, 104.0) == Wait(pause)
+        assert decide(candidate, 104.0 + pause) == Read()
+
+
+def test_a_renewal_is_a_little_early_and_never_late() -> None:
+    early = election.written(ME, Record("me", "1"), 100.0, 100.0, 0.0)
+    assert decide(early, 100.0) == Wait(1.5)
+    assert decide(leader(), 100.0) == Wait(RETRY)
+
+
 def test_nobody_leads_before_a_write_of_its_own_worked() -> None:
     assert not leads(ME, 0.0)
     assert not leads(seen(of("me"), 100), 100.0), "the name alone may be what an earlier process left"
@@ -132,6 +156,12 @@ def test_permission_to_look_alone_takes_nothing_away_until_somebody_is_seen_to_l
     candidate = election.denied(ME, 100.0, 0.0)
     assert leads(seen(None, 145.0, candidate), 145.0), "to create may still be forbidden"
     assert not leads(seen(of("you"), 145.0, candidate), 145.0)
+
+
+@pytest.mark.parametrize("now", [115.0, 160.0])
+def test_who_may_not_take_over_what_nobody_renews_does_the_work(now: float) -> None:
+    candidate = election.denied(seen(of("you"), 100.0), 100.0, 0.0)
+    assert leads(seen(of("you"), now, candidate), now)
 
 
 def test_permission_that_came_makes_it_an_ordinary_leader() -> None:
