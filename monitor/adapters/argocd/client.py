@@ -182,8 +182,6 @@ class ArgoCDClient:
         )
 
     def _url(self, question: Question) -> URL:
-        if question.permission is None and question.account is None:
-            return self._userinfo
         return URL(self._endpoint.base + request_path(question), encoded=True)
 
     def _retry_after(self, value: str) -> float | None:
@@ -192,7 +190,7 @@ class ArgoCDClient:
         if not value:
             return None
         if value.isascii() and value.isdigit():
-            return min(float(value[:6]), MAX_RETRY_AFTER)
+            return min(float(value), MAX_RETRY_AFTER)
         try:
             date = parsedate_to_datetime(value)
             # A zone of -0000 gives a date without a zone: UTC (RFC 5322), not this machine's.

@@ -369,6 +369,8 @@ async def test_headers_that_are_kept_are_bounded() -> None:
         ("Wed, 18 Nov 2026 11:07:40 GMT", 60.0),
         ("Wed, 18 Nov 2026 11:07:40 -0000", 60.0),
         ("Wed, 18 Nov 2020 11:07:40 GMT", 0.0),
+        ("0000000120", 120.0),
+        ("9" * 400, MAX_RETRY_AFTER),
         ("Fri, 31 Dec 9999 23:59:59 GMT", MAX_RETRY_AFTER),
         ("Wed, 18 Nov 2026 11:07:40 +9999999", None),
         ("-5", None),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from monitor.adapters.argocd.client import request_path
+from monitor.adapters.argocd.client import USERINFO, request_path
 from monitor.core.questions import Question, Topic
 
 CAN_I = "/api/v1/account/can-i"
@@ -27,3 +27,7 @@ def test_a_permission_is_asked_in_a_path_that_stays_as_it_is(permission: str, pa
 
 def test_an_account_is_one_part_of_the_path() -> None:
     assert request_path(Question(Topic.ACCOUNT, account="a/b c")) == "/api/v1/account/a%2Fb%20c"
+
+
+def test_the_control_token_is_asked_about_where_the_real_one_is() -> None:
+    assert request_path(Question(Topic.CONTROL_USERINFO)) == request_path(Question(Topic.USERINFO)) == USERINFO

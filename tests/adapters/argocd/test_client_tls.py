@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import errno
 import ssl
 from pathlib import Path
 
 import pytest
 import trustme
+from cryptography.hazmat.primitives import serialization
 from monitor.adapters.argocd.client import ArgoCDClient, Endpoint
 from monitor.adapters.argocd.connections import Connections
 from monitor.adapters.argocd.keys import ArgoCDKeys
@@ -232,6 +234,29 @@ async def test_a_ca_that_cannot_be_used_is_told_and_nothing_is_sent(
     assert isinstance(minted, Refused), "nothing was sent, so no key can have been made"
     assert str(file) in minted.why
     assert server.connections == 0
+
+
+async def test_a_key_with_a_passphrase_is_told_and_nobody_is_asked_for_it(authority: Authority, tmp_path: Path) -> None:
+    certificate, key = authority.pair(tmp_path)
+    plain = serialization.load_pem_private_key(Path(key).read_bytes(), None)
+    kind = serialization.PrivateFormat.PKCS8
+    locked = plain.private_bytes(serialization.Encoding.PEM, kind, serialization.BestAvailableEncryption(b"hunter2"))
+    Path(key).write_bytes(locked)
+    found = await told("https://127.0.0.1:1", Trust(str(authority.file), certificate, key))
+    assert isinstance(found, Fault)
+    assert (found.kind, "passphrase" in found.detail) == (FaultKind.TLS_OTHER, True)
+
+
+async def test_a_monitor_without_free_files_is_not_told_as_a_bad_certificate(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(contexts: TlsContexts, trust: Trust) -> ssl.SSLContext:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(TlsContexts, "get", full)
+    found = await told("https://127.0.0.1:1", trusted(authority))
+    assert isinstance(found, Fault)
+    assert found.kind is FaultKind.OUT_OF_FILES
 
 
 async def test_nothing_is_minted_over_a_connection_that_is_not_trusted(authority: Authority) -> None:

@@ -229,6 +229,28 @@ async def test_a_deadline_begins_when_a_question_is_sent() -> None:
         await connections.close()
 
 
+async def test_a_check_that_was_begun_and_a_second_look_at_a_refusal_go_ahead() -> None:
+    clock, order = SystemClock(), []
+
+    async def slow(visit: Visit) -> None:
+        while await visit.request():
+            order.append(visit.last.partition("Bearer ")[2][:1])
+            await asyncio.sleep(0.05)
+            await visit.send(answer())
+
+    async with serving(slow) as server:
+        connections = Connections(clock.monotonic, places=1)
+        client = ArgoCDClient(Endpoint(server.url), connections, TlsContexts(), clock)
+        await asyncio.gather(
+            client.ask(USERINFO, Secret("first")),
+            client.ask(USERINFO, Secret("other")),
+            client.ask(Question(Topic.ACCOUNT, account="ci"), Secret("begun")),
+            client.ask(USERINFO, Secret("second look"), fresh=True),
+        )
+        await connections.close()
+    assert order == ["f", "b", "s", "o"]
+
+
 class Told(Places):
     """Remembers what it is told of the server."""
 
