@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 from monitor import metrics as declared
-from monitor.adapters.argocd.places import LONGEST
+from monitor.adapters.places import LONGEST
 from monitor.core.endpoint_slices import Replica
 from monitor.core.journal import State
 from monitor.core.metric_table import METRICS, Type

@@ -27,8 +27,8 @@ from aiohttp.tracing import Trace
 
 from monitor.adapters.argocd.exchange import MAX_HEADER_BYTES, MAX_HEADERS, NO_TIMEOUT
 from monitor.adapters.argocd.faults import ForbiddenAddressError
-from monitor.adapters.argocd.places import PLACES, Places
 from monitor.adapters.open_files import Room
+from monitor.adapters.places import Places
 from monitor.core.addresses import is_metadata
 
 # Below 5 minutes by more than the longest usual interval (design.md: a fresh connection every 5 minutes).
@@ -36,6 +36,10 @@ MAX_AGE = 230.0
 # So many that closing one of them, with all that it kept, holds up nobody: of 10,000 servers 156, in 15 ms with TLS.
 SLOTS = 64
 MAX_CONNECTIONS = 1024
+# So many questions at once that a server which answers at all answers hundreds a second; and no more, since a server
+# that is slow becomes slower with more.
+PLACES = 32
+TOO_SLOW = "see why argocd-server answers slowly (its CPU, its Redis), or give its targets a longer `interval`"
 # On which nobody waits: questions wait for their place before, and those who change something are few.
 MAX_CONNECTIONS_PER_HOST = 2 * PLACES
 
@@ -114,7 +118,7 @@ class Connections:
         """The places for questions to one server, for all who ask it. To be held by whoever asks."""
         found = self._places.get(origin)
         if found is None:
-            found = self._places[origin] = Places(self._monotonic, self._each, origin)
+            found = self._places[origin] = Places(self._monotonic, self._each, origin, TOO_SLOW)
         return found
 
     def kept(self, origin: str) -> AbstractAsyncContextManager[aiohttp.ClientSession]:

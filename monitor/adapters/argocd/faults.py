@@ -12,7 +12,7 @@ import ssl
 import aiohttp
 from aiohttp.http import HttpProcessingError
 
-from monitor.adapters.argocd.places import LineTooLongError
+from monitor.adapters.places import LineTooLongError
 from monitor.core.model import Fault, FaultKind
 from monitor.core.text import printable
 

@@ -3,7 +3,7 @@
 kubernetes-asyncio finds the configuration (in a pod by its service account, whose token it re-reads; else a
 kubeconfig) and signs requests. Bodies are read here instead of in its generated models: they are bounded, cheap, and
 never logged (its `rest` module writes response bodies, which are Secrets, to the DEBUG log). Watches have connections
-of their own, so that they never take those of the requests.
+of their own, so that they never take those of the requests. Reads wait for their turn, and their deadline with them.
 """
 
 from __future__ import annotations
@@ -31,12 +31,19 @@ from monitor.adapters.kubernetes.library import (
     load_kube_config,
 )
 from monitor.adapters.kubernetes.lines import Lines, LineTooLongError
+from monitor.adapters.places import LineTooLongError as TooManyWaitError
+from monitor.adapters.places import Places
 from monitor.cluster import Answer, Event, NoAnswer
 from monitor.config.settings import KubernetesSettings
 from monitor.core.text import printable
 from monitor.ports import Clock
 
 DEADLINE = 10.0
+# Reads that are put to the API at the same time; what else there is comes in small numbers.
+PLACES = 100
+TOO_SLOW = (
+    "let the Secrets be watched (see `doctor --rbac`), see why the API is slow, or give targets a longer `interval`"
+)
 # A Secret holds 1 MiB at most; base64 and managed fields make it larger. The same for a line of a watch.
 MAX_BODY = 4 * 1024 * 1024
 NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
@@ -95,7 +102,9 @@ class _Way:
 class KubernetesConnection:
     """One API server. Nothing is opened before the first request, and nothing after `close`."""
 
-    def __init__(self, settings: KubernetesSettings, clock: Clock, *, deadline: float = DEADLINE) -> None:
+    def __init__(
+        self, settings: KubernetesSettings, clock: Clock, *, deadline: float = DEADLINE, places: int = PLACES
+    ) -> None:
         self._settings = settings
         self._clock = clock
         self._deadline = deadline
@@ -106,6 +115,7 @@ class KubernetesConnection:
         self._loaded_at = float("-inf")
         self._doubted = False
         self._closed = False
+        self._places = Places(clock.monotonic, places, "the Kubernetes API", TOO_SLOW)
         self._failure = "the configuration of the Kubernetes API was not found in time"
         self._told = ""
         self.namespace = settings.namespace or DEFAULT_NAMESPACE
@@ -126,9 +136,29 @@ class KubernetesConnection:
         accept: str = "application/json",
         deadline: float | None = None,
     ) -> Answer | NoAnswer:
-        """One call. Never raises for what the API or the network does. deadline: seconds, 10 by default."""
+        """One call. Never raises for what the API or the network does. deadline: seconds, 10 by default.
+
+        A read without a deadline of its own waits for its turn before. What changes something follows from what was just
+        read, and a Lease has to be renewed in time: those go past all that wait.
+        """
         call = _Call(method, path, query or {}, {"Accept": accept, "Content-Type": content_type}, body)
-        seconds = self._deadline if deadline is None else deadline
+        if method != "GET" or deadline is not None:
+            return await self._request(call, self._deadline if deadline is None else deadline)
+        try:
+            await self._places.take(self._deadline, ahead=False)
+        except TooManyWaitError:
+            return NoAnswer("the Kubernetes API answers less than it is asked", sent=False)
+        except TimeoutError:
+            return NoAnswer(f"the Kubernetes API did not answer within {self._deadline:g} s", sent=False)
+        answered = False
+        try:
+            answer = await self._request(call, self._deadline)
+            answered = isinstance(answer, Answer) or answer.too_large
+            return answer
+        finally:
+            self._places.give_back(answered=answered)
+
+    async def _request(self, call: _Call, seconds: float) -> Answer | NoAnswer:
         try:
             async with asyncio.timeout(seconds):
                 way = await self._open()
@@ -237,7 +267,8 @@ class KubernetesConnection:
             self.namespace = (
                 self._settings.namespace or context.get("context", {}).get("namespace") or DEFAULT_NAMESPACE
             )
-        way = _Way(ApiClient(found), RESTClientObject(found, maxsize=0))
+        found.connection_pool_maxsize = 0  # in which a request would wait while its deadline runs
+        way = _Way(ApiClient(found), RESTClientObject(found))
         await _plain_session(way.api.rest_client)
         await _plain_session(way.streams)
         return way

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from monitor.adapters.argocd.client import MAX_BODY, ArgoCDClient, Endpoint
 from monitor.adapters.argocd.connections import Connections
-from monitor.adapters.argocd.places import LONGEST, TOLD_EVERY, LineTooLongError, Places
 from monitor.adapters.argocd.tls import TlsContexts, Trust
 from monitor.adapters.clock import SystemClock
+from monitor.adapters.places import LONGEST, TOLD_EVERY, LineTooLongError, Places
 from monitor.core.model import Reply
 from monitor.core.questions import Question, Topic
 from monitor.core.secret import Secret
@@ -23,6 +23,7 @@ from tests.virtual_time import VirtualLoop, play
 
 PATIENCE = 10.0
 SERVER = "https://argocd.example.com"
+FIX = "ask it less often"
 USERINFO = Question(Topic.USERINFO)
 TOKEN = Secret("eyJhbGciOiJIUzI1NiJ9.eyJqdGkiOiJ4In0.c2lnbmF0dXJl")
 
@@ -32,7 +33,7 @@ class Stage:
 
     def __init__(self, loop: VirtualLoop, places: int) -> None:
         self.loop = loop
-        self.places = Places(loop.time, places, SERVER)
+        self.places = Places(loop.time, places, SERVER, FIX)
         self.ended: list[tuple[str, float, str]] = []
 
     def ask(self, name: str, takes: float = 4.0, *, answered: bool = True, ahead: bool = False) -> asyncio.Task[None]:
@@ -139,7 +140,7 @@ def test_giving_up_takes_one_wait_at_any_time_of_day(began: float, patience: flo
             return loop.time()
 
         loop.now = began
-        places = Places(looked_at, 1, SERVER)
+        places = Places(looked_at, 1, SERVER, FIX)
         await places.take(patience, ahead=False)
         with pytest.raises(TimeoutError):
             await places.take(patience, ahead=False)
@@ -255,7 +256,7 @@ class Told(Places):
     """Remembers what it is told of the server."""
 
     def __init__(self) -> None:
-        super().__init__(lambda: 0.0, 1, SERVER)
+        super().__init__(lambda: 0.0, 1, SERVER, FIX)
         self.answered: list[bool] = []
 
     def give_back(self, *, answered: bool) -> None:

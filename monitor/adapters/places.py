@@ -15,9 +15,6 @@ import structlog
 
 log = structlog.get_logger(__name__)
 
-# So many questions at once that a server which answers at all answers hundreds a second; and no more, since a server
-# that is slow becomes slower with more.
-PLACES = 32
 # Seconds in the line, whatever happens meanwhile. For a server that is asked far more than it answers.
 LONGEST = 600.0
 # Of a line in which somebody waits longer than for an answer, people are told this often at most.
@@ -31,14 +28,15 @@ class LineTooLongError(TimeoutError):
 class Places:
     """The places of one server. Whoever comes first is first, in each of two lines. `monotonic` gives seconds.
 
-    server: what it is called in the log.
+    server: what it is called in the log; fix: what to do where it answers less than it is asked.
     """
 
-    __slots__ = ("__weakref__", "_answered_at", "_free", "_lines", "_monotonic", "_server", "_told_at")
+    __slots__ = ("__weakref__", "_answered_at", "_fix", "_free", "_lines", "_monotonic", "_server", "_told_at")
 
-    def __init__(self, monotonic: Callable[[], float], places: int, server: str) -> None:
+    def __init__(self, monotonic: Callable[[], float], places: int, server: str, fix: str) -> None:
         self._monotonic = monotonic
         self._server = server
+        self._fix = fix
         self._free = places
         # Those who go ahead, and the others. Nearly no server ever has any, and deques are large.
         self._lines: tuple[deque[asyncio.Future[None]], ...] = ()
@@ -97,7 +95,7 @@ class Places:
             "a server answers less than its targets ask: they wait for their turn, and verdicts grow old",
             server=self._server,
             waiting=sum(not one.done() for line in self._lines for one in line),
-            fix="see why argocd-server answers slowly (its CPU, its Redis), or give its targets a longer `interval`",
+            fix=self._fix,
         )
 
     def _pass_on(self) -> None:
