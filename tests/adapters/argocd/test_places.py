@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from monitor.adapters.argocd.client import MAX_BODY, ArgoCDClient, Endpoint
-from monitor.adapters.argocd.connections import Connections
+from monitor.adapters.argocd.connections import TOO_SLOW, Connections
 from monitor.adapters.argocd.tls import TlsContexts, Trust
 from monitor.adapters.clock import SystemClock
 from monitor.adapters.places import LONGEST, TOLD_EVERY, LineTooLongError, Places
@@ -23,7 +23,6 @@ from tests.virtual_time import VirtualLoop, play
 
 PATIENCE = 10.0
 SERVER = "https://argocd.example.com"
-FIX = "ask it less often"
 USERINFO = Question(Topic.USERINFO)
 TOKEN = Secret("eyJhbGciOiJIUzI1NiJ9.eyJqdGkiOiJ4In0.c2lnbmF0dXJl")
 
@@ -33,7 +32,7 @@ class Stage:
 
     def __init__(self, loop: VirtualLoop, places: int) -> None:
         self.loop = loop
-        self.places = Places(loop.time, places, SERVER, FIX)
+        self.places = Places(loop.time, places, SERVER, TOO_SLOW)
         self.ended: list[tuple[str, float, str]] = []
 
     def ask(self, name: str, takes: float = 4.0, *, answered: bool = True, ahead: bool = False) -> asyncio.Task[None]:
@@ -140,7 +139,7 @@ def test_giving_up_takes_one_wait_at_any_time_of_day(began: float, patience: flo
             return loop.time()
 
         loop.now = began
-        places = Places(looked_at, 1, SERVER, FIX)
+        places = Places(looked_at, 1, SERVER, TOO_SLOW)
         await places.take(patience, ahead=False)
         with pytest.raises(TimeoutError):
             await places.take(patience, ahead=False)
@@ -256,7 +255,7 @@ class Told(Places):
     """Remembers what it is told of the server."""
 
     def __init__(self) -> None:
-        super().__init__(lambda: 0.0, 1, SERVER, FIX)
+        super().__init__(lambda: 0.0, 1, SERVER, TOO_SLOW)
         self.answered: list[bool] = []
 
     def give_back(self, *, answered: bool) -> None:
