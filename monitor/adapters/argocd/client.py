@@ -97,7 +97,7 @@ class ArgoCDClient:
         self._contexts = contexts
         self._clock = clock
         self._origin = endpoint.origin
-        self._places = connections.places(self._origin)
+        self._places = connections.places(endpoint.base)
         self._tls = endpoint.base.lower().startswith("https:")
         self._userinfo = URL(endpoint.base + USERINFO, encoded=True)
         self._head = head_of(self._userinfo, endpoint.host)

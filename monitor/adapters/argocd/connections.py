@@ -40,8 +40,8 @@ MAX_CONNECTIONS = 1024
 # that is slow becomes slower with more.
 PLACES = 32
 TOO_SLOW = "see why argocd-server answers slowly (its CPU, its Redis), or give its targets a longer `interval`"
-# On which nobody waits: questions wait for their place before, and those who change something are few.
-MAX_CONNECTIONS_PER_HOST = 2 * PLACES
+# Of one host there is no bound beside: questions wait for their place before, with no deadline that passes meanwhile.
+NO_LIMIT = 0
 
 
 class UnaskedBytesError(aiohttp.ClientConnectionError):
@@ -114,11 +114,14 @@ class Connections:
         self._places: WeakValueDictionary[str, Places] = WeakValueDictionary()
         self._closed = False
 
-    def places(self, origin: str) -> Places:
-        """The places for questions to one server, for all who ask it. To be held by whoever asks."""
-        found = self._places.get(origin)
+    def places(self, base: str) -> Places:
+        """The places for questions to one server, for all who ask it. To be held by whoever asks.
+
+        base: with the root path, since one host may stand before several servers: one that is dead keeps no other waiting.
+        """
+        found = self._places.get(base)
         if found is None:
-            found = self._places[origin] = Places(self._monotonic, self._each, origin, TOO_SLOW)
+            found = self._places[base] = Places(self._monotonic, self._each, base, TOO_SLOW)
         return found
 
     def kept(self, origin: str) -> AbstractAsyncContextManager[aiohttp.ClientSession]:
@@ -188,7 +191,7 @@ class Connections:
             # Idle for longer than any age that we keep: the age decides, not the idle time.
             _SilentUntilAsked(
                 limit=MAX_CONNECTIONS,
-                limit_per_host=MAX_CONNECTIONS_PER_HOST,
+                limit_per_host=NO_LIMIT,
                 ttl_dns_cache=10,
                 keepalive_timeout=self._max_age,
                 socket_factory=self._socket,
@@ -196,7 +199,7 @@ class Connections:
             if keep
             else aiohttp.TCPConnector(
                 limit=MAX_CONNECTIONS,
-                limit_per_host=MAX_CONNECTIONS_PER_HOST,
+                limit_per_host=NO_LIMIT,
                 ttl_dns_cache=10,
                 force_close=True,
                 socket_factory=self._socket,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from monitor.adapters.argocd.client import MAX_BODY, ArgoCDClient, Endpoint
-from monitor.adapters.argocd.connections import TOO_SLOW, Connections
+from monitor.adapters.argocd.connections import PLACES, TOO_SLOW, Connections
 from monitor.adapters.argocd.tls import TlsContexts, Trust
 from monitor.adapters.clock import SystemClock
 from monitor.adapters.places import LONGEST, TOLD_EVERY, LineTooLongError, Places
@@ -251,6 +251,31 @@ async def test_a_check_that_was_begun_and_a_second_look_at_a_refusal_go_ahead() 
     assert order == ["f", "b", "s", "o"]
 
 
+async def test_a_server_that_is_dead_keeps_no_other_waiting_behind_the_same_host() -> None:
+    async def host(visit: Visit) -> None:
+        while await visit.request():
+            if "/dead/" in visit.last:
+                await asyncio.Event().wait()
+            await visit.send(answer())
+
+    clock = SystemClock()
+    async with serving(host) as server:
+        connections = Connections(clock.monotonic)
+
+        def client(rootpath: str) -> ArgoCDClient:
+            return ArgoCDClient(Endpoint(f"{server.url}{rootpath}", timeout=30.0), connections, TlsContexts(), clock)
+
+        dead, well = [client(f"/dead/{number}") for number in range(3)], client("/argocd")
+        waiting = [asyncio.create_task(one.ask(USERINFO, TOKEN)) for one in dead for _ in range(PLACES + 1)]
+        await asyncio.sleep(0.1)
+        async with asyncio.timeout(fairly(3.0)):
+            assert isinstance(await well.ask(USERINFO, TOKEN), Reply)
+        for task in waiting:
+            task.cancel()
+        await asyncio.wait(waiting)
+        await connections.close()
+
+
 class Told(Places):
     """Remembers what it is told of the server."""
 
@@ -267,7 +292,7 @@ async def test_only_what_a_server_says_is_a_reason_to_wait_for_it(monkeypatch: p
     """A target whose CA file cannot be used, asked again and again, would keep the others waiting for a dead server."""
     clock, told = SystemClock(), Told()
     connections = Connections(clock.monotonic)
-    monkeypatch.setattr(connections, "places", lambda origin: told)
+    monkeypatch.setattr(connections, "places", lambda base: told)
 
     async def ask(url: str, trust: Trust) -> None:
         await ArgoCDClient(Endpoint(url, trust), connections, TlsContexts(), clock).ask(USERINFO, TOKEN)
