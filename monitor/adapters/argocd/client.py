@@ -143,9 +143,9 @@ class ArgoCDClient:
                     return await self._send(session, head, token, limit)
             except UnaskedBytesError:
                 pass  # nothing was asked yet
-            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
                 # A kept connection may have died unseen; a new one decides. Reading twice changes nothing there.
-                if isinstance(error, aiohttp.ClientConnectorError) or not was_reused():
+                if not was_reused():
                     raise
         return await self._send(self._connections.fresh(), head, token, limit)
 
@@ -187,8 +187,6 @@ class ArgoCDClient:
     def _retry_after(self, value: str) -> float | None:
         """Seconds from a number or an HTTP date (RFC 9110), 15 minutes at most."""
         value = value.strip()
-        if not value:
-            return None
         if value.isascii() and value.isdigit():
             return min(float(value), MAX_RETRY_AFTER)
         try:

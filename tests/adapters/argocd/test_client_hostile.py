@@ -379,6 +379,7 @@ async def test_headers_that_are_kept_are_bounded() -> None:
         ("Fri, 31 Dec 99999999999999999999 23:59:59 GMT", None),
         ("soon", None),
         ("", None),
+        (" \t ", None),
     ],
 )
 async def test_how_long_a_server_asks_to_wait_is_bounded(

@@ -12,7 +12,7 @@ from monitor.adapters.argocd.connections import PLACES, TOO_SLOW, Connections
 from monitor.adapters.argocd.tls import TlsContexts, Trust
 from monitor.adapters.clock import SystemClock
 from monitor.adapters.places import LONGEST, TOLD_EVERY, LineTooLongError, Places
-from monitor.core.model import Reply
+from monitor.core.model import Fault, FaultKind, Reply
 from monitor.core.questions import Question, Topic
 from monitor.core.secret import Secret
 from structlog.testing import capture_logs
@@ -227,6 +227,18 @@ async def test_a_deadline_begins_when_a_question_is_sent() -> None:
         assert clock.monotonic() - began > timeout
         assert all(isinstance(one, Reply) for one in answers)
         await connections.close()
+
+
+async def test_a_question_that_never_has_its_turn_is_a_timeout() -> None:
+    clock = SystemClock()
+    connections = Connections(clock.monotonic, places=1)
+    endpoint = Endpoint("http://127.0.0.1:1", timeout=0.02)
+    held = connections.places(endpoint.origin)
+    await held.take(PATIENCE, ahead=False)
+    found = await ArgoCDClient(endpoint, connections, TlsContexts(), clock).ask(USERINFO, TOKEN)
+    await connections.close()
+    assert isinstance(found, Fault)
+    assert found.kind is FaultKind.TIMEOUT
 
 
 async def test_a_check_that_was_begun_and_a_second_look_at_a_refusal_go_ahead() -> None:
