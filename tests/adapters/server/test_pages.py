@@ -80,6 +80,17 @@ async def test_healthz_of_very_many_targets_is_bounded_and_counts_what_it_leaves
     assert told["output"].startswith("22 more targets")
 
 
+async def test_healthz_that_leaves_nothing_out_speaks_of_nothing_more(world, get):
+    world.targets = [report(f"t{n}") for n in range(5)]
+    assert len((await get("/healthz"))[2].splitlines()) == 5
+    assert "output" not in json.loads((await get("/healthz", headers={"Accept": "application/health+json"}))[2])
+
+
+async def test_healthz_shows_an_accepted_token_with_a_problem_before_those_without(world, get):
+    world.targets = [report("a"), report("b", problem="the file cannot be read"), report("c")]
+    assert [line.split()[0] for line in (await get("/healthz"))[2].splitlines()] == ["b", "a", "c"]
+
+
 async def test_what_is_left_out_never_makes_the_whole_look_better(world, get):
     world.targets = [*[report(f"t{n}") for n in range(20)], report("late", Status.EXPIRING)]
     _, _, text = await get("/healthz", headers={"Accept": "application/health+json"})
