@@ -5,6 +5,7 @@ import json
 import aiohttp
 import pytest
 from monitor.adapters.server.limits import Limits
+from monitor.adapters.server.pages import NAMES_HINTED
 from monitor.core.status import FACTS, Kind, Status
 
 from tests.adapters.server.conftest import HOST, NOW, report, verdict
@@ -151,6 +152,17 @@ async def test_an_unknown_target_is_404_with_names_that_exist_in_one_bounded_lin
     assert text.count("\n") == 1
     assert len(text) < 500
     assert "X-A" not in headers
+
+
+@pytest.mark.parametrize("count", [NAMES_HINTED, NAMES_HINTED + 1])
+@pytest.mark.parametrize("accept", ["text/plain", "text/html"])
+async def test_of_the_names_that_exist_twenty_are_told_and_that_there_are_more(count, accept, world, get):
+    world.targets = [report(f"t{n}") for n in range(count)]
+    _, _, text = await get(
+        "/?target=nope" if accept == "text/html" else "/status?target=nope", headers={"Accept": accept}
+    )
+    assert all(f"t{n}" in text for n in range(NAMES_HINTED))
+    assert ("and more" in text) is (count > NAMES_HINTED)
 
 
 async def test_two_targets_at_once_are_not_guessed_at(get):
