@@ -18,7 +18,9 @@ from yarl import URL
 from monitor.adapters.argocd.client import bounded_body
 from monitor.adapters.argocd.faults import to_fault
 from monitor.adapters.argocd.tls import FIX, NEW_CERTIFICATES, UNUSABLE, TlsContexts, Trust, unusable_fault
+from monitor.adapters.clock import SystemClock
 from monitor.adapters.files import FileWatch
+from monitor.adapters.names import Names
 from monitor.core.model import Answer, Fault, FaultKind, Reply
 
 log = structlog.get_logger(__name__)
@@ -40,6 +42,7 @@ class HttpCaller:
         self._contexts = TlsContexts()
         self._files = FileWatch(lambda: trust.files)
         self._session: aiohttp.ClientSession | None = None
+        self._names = Names(SystemClock().monotonic)
         self._closed = False
 
     async def call(
@@ -66,6 +69,7 @@ class HttpCaller:
         self._closed = True
         if self._session is not None:
             await self._session.close()
+        await self._names.close()
 
     async def _send(
         self,
@@ -103,7 +107,7 @@ class HttpCaller:
             raise aiohttp.ClientConnectionError("the connections are closed")
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS, force_close=True),
+                connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS, force_close=True, resolver=self._names),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers={"Accept-Encoding": "identity", "Accept": "application/json", "User-Agent": "token-monitor"},
                 timeout=aiohttp.ClientTimeout(total=None),  # the deadline is around the whole request

@@ -27,6 +27,7 @@ from aiohttp.tracing import Trace
 
 from monitor.adapters.argocd.exchange import MAX_HEADER_BYTES, MAX_HEADERS, NO_TIMEOUT
 from monitor.adapters.argocd.faults import ForbiddenAddressError
+from monitor.adapters.names import Names
 from monitor.adapters.open_files import Room
 from monitor.adapters.places import Places
 from monitor.core.addresses import is_metadata
@@ -110,6 +111,7 @@ class Connections:
         self._max_age = max_age
         self._slots: list[Generation | None] = [None] * slots
         self._fresh: aiohttp.ClientSession | None = None
+        self._names = Names(monotonic)
         self._retired: set[Generation] = set()
         self._places: WeakValueDictionary[str, Places] = WeakValueDictionary()
         self._closed = False
@@ -164,6 +166,7 @@ class Connections:
         self._fresh = None
         for session in sessions:
             await session.close()
+        await self._names.close()
 
     def _served(self) -> Awaitable[None] | None:
         return self._close_idle() if self._retired else None
@@ -192,6 +195,7 @@ class Connections:
             _SilentUntilAsked(
                 limit=MAX_CONNECTIONS,
                 limit_per_host=NO_LIMIT,
+                resolver=self._names,
                 ttl_dns_cache=10,
                 keepalive_timeout=self._max_age,
                 socket_factory=self._socket,
@@ -200,6 +204,7 @@ class Connections:
             else aiohttp.TCPConnector(
                 limit=MAX_CONNECTIONS,
                 limit_per_host=NO_LIMIT,
+                resolver=self._names,
                 ttl_dns_cache=10,
                 force_close=True,
                 socket_factory=self._socket,
