@@ -2,7 +2,8 @@
 
 The system is asked, by `getaddrinfo`, which blocks a thread for as long as the name servers are silent. uvloop does that
 for two names at a time, asyncio in the few threads that everything else shares: two names whose server is dead made
-every other one time out. So each lookup has a thread of its own here, which nothing waits for at the end.
+every other one time out. So each lookup has a thread of its own here, which nothing waits for at the end. (c-ares, which
+aiohttp can use, needs no threads and goes by rules of its own: a name that all other programs find may not be found.)
 
 What took long is kept for a while: who asked for it may have given up by then, and would be too late the next time as well.
 """
