@@ -165,6 +165,11 @@ async def test_of_the_names_that_exist_twenty_are_told_and_that_there_are_more(c
     assert ("and more" in text) is (count > NAMES_HINTED)
 
 
+async def test_where_there_is_no_target_that_is_said(world, get):
+    world.targets = []
+    assert (await get("/status?target=nope"))[2] == "There is no target 'nope'. Targets: none.\n"
+
+
 async def test_two_targets_at_once_are_not_guessed_at(get):
     assert (await get("/healthz?target=production&target=other"))[0] == 400
 
