@@ -204,10 +204,21 @@ async def test_a_connection_at_work_is_not_the_one_that_gives_way(serve, world):
     server = await serve(Limits(connections=2))
     scrape = asyncio.create_task(told(server, asked("/metrics")))
     await wait_until(lambda: server._routes._at_work == 1)
-    for _ in range(5):
-        assert await is_served(server)
+    async with connected(server) as (later, _):
+        for _ in range(5):
+            assert await is_served(server)
+        assert await asyncio.wait_for(later.read(), PATIENCE) == b"", "it idled, and had to go"
     go.set()
     assert (await scrape).endswith(b"done\n")
+
+
+async def test_a_connection_that_was_answered_idles_again_and_gives_way(serve):
+    server = await serve(Limits(connections=1))
+    async with connected(server) as (reader, writer):
+        writer.write(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await asyncio.wait_for(reader.readuntil(b"ok\n"), PATIENCE)).startswith(b"HTTP/1.1 200")
+        assert await is_served(server)
+        assert await asyncio.wait_for(reader.read(), PATIENCE) == b""
 
 
 async def test_pipelined_requests_are_answered_in_order(serve, world):

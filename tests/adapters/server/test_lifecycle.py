@@ -1,6 +1,7 @@
 """Starting, ending, and the certificate."""
 
 import asyncio
+import errno
 import ssl
 from contextlib import suppress
 from pathlib import Path
@@ -9,8 +10,9 @@ import aiohttp
 import pytest
 import trustme
 from cryptography.hazmat.primitives import serialization
-from monitor.adapters.server.errors import ListenError, ServerError, TlsFilesError
+from monitor.adapters.server.errors import ListenError, ServerError, TlsFilesError, cannot_listen
 from monitor.adapters.server.server import Server
+from monitor.adapters.server.tls import MAX_FILE
 
 from tests.adapters.server.conftest import HOST
 from tests.adapters.server.test_hostile_clients import LARGE, PATIENCE, asked, connected, large, told, wait_until
@@ -35,6 +37,18 @@ async def test_two_on_one_port_is_an_error_that_says_what_to_do(serve, world):
 async def test_an_address_that_is_not_ours_is_an_error_that_says_what_to_do(host, world):
     with pytest.raises(ListenError, match=r"http\.bind"):
         await Server(world.sources(), host, 0).start()
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(errno.EACCES, "Permission denied"), "not allowed. Ports below 1024 need a privilege"),
+        (OSError(errno.ENOBUFS, "No buffer space available"), "No buffer space available. Choose another"),
+        (OSError(), "OSError. Choose another"),
+    ],
+)
+def test_why_it_cannot_listen_is_said_in_words_with_what_to_do(error, words):
+    assert f"10.0.0.1:80: cannot listen: {words}" in str(cannot_listen("10.0.0.1", 80, error))
 
 
 async def test_stop_lets_an_answer_under_way_be_finished(serve, world):
@@ -132,7 +146,7 @@ async def test_a_half_replaced_certificate_is_never_in_use(half, serve, authorit
     other.mkdir()
     issue(authority, other, "new.example.com")
     (tmp_path / half).write_bytes((other / half).read_bytes())
-    with pytest.raises(TlsFilesError, match=r"tls\.crt and .*tls\.key: .*mismatch"):
+    with pytest.raises(TlsFilesError, match=r"tls\.crt and .*tls\.key: .*: key values mismatch\. Give"):
         server.reload_tls()
     assert await names_of(server, authority) == {"old.example.com"}
     for name in ("tls.crt", "tls.key"):
@@ -154,6 +168,17 @@ async def test_unusable_files_are_an_error_that_names_them_and_shows_nothing_of_
     with pytest.raises(TlsFilesError, match=rf"{name}.*http\.tls\.certFile") as error:
         await Server(world.sources(), HOST, 0, **files).start()
     assert "PRIVATE KEY" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["tls.crt", "tls.key"])
+async def test_a_file_is_used_up_to_a_mebibyte(name, authority, tmp_path, world, serve):
+    files = issue(authority, tmp_path)
+    pem = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(pem + b"\n" * (MAX_FILE - len(pem)))
+    await serve(**files)
+    (tmp_path / name).write_bytes(pem + b"\n" * (MAX_FILE - len(pem) + 1))
+    with pytest.raises(TlsFilesError, match=rf"{name}: .*larger than 1 MiB"):
+        await Server(world.sources(), HOST, 0, **files).start()
 
 
 async def test_a_key_with_a_passphrase_is_an_error_and_nobody_is_asked_for_it(authority, tmp_path, world):
