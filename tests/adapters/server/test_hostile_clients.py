@@ -172,6 +172,8 @@ async def test_when_too_much_is_asked_at_once_probes_are_still_answered(serve, w
 
     world.metrics = waits
     server = await serve(Limits(requests=2))
+    for _ in range(3):
+        assert (await told(server, asked("/status"))).startswith(b"HTTP/1.1 200"), "what is over counts no more"
     first = [asyncio.create_task(told(server, asked("/metrics"))) for _ in range(2)]
     await wait_until(lambda: server._routes._at_work == 2)
     assert (await told(server, asked("/metrics"))).startswith(b"HTTP/1.1 503")
@@ -180,6 +182,7 @@ async def test_when_too_much_is_asked_at_once_probes_are_still_answered(serve, w
     assert (await told(server, asked("/readyz"))).startswith(b"HTTP/1.1 200")
     go.set()
     assert all(answer.endswith(b"done\n") for answer in await asyncio.gather(*first))
+    assert server._routes._at_work == 0
     assert (await told(server, asked("/status"))).startswith(b"HTTP/1.1 200")
 
 
