@@ -52,10 +52,10 @@ class Outgoing:
     ends_at: float
 
 
-def outgoing(key: AlertKey, phase: Phase, now: float, wording: Wording) -> Outgoing | None:
+def outgoing(key: AlertKey, phase: Phase, now: float, wording: Wording, lasting: float) -> Outgoing | None:
     """The alert as it is told now; None where there is nothing to tell.
 
-    One that fires ends four intervals from now unless it is told again: two tellings may fail (Prometheus does the same).
+    lasting: after so many seconds one that fires is over, unless it is told again (`delivery.lasting`).
     """
     match phase:
         case Firing(starts_at, evidence):
@@ -63,14 +63,14 @@ def outgoing(key: AlertKey, phase: Phase, now: float, wording: Wording) -> Outgo
                 wording.labels(key),
                 _annotations(key, evidence, now, wording),
                 min(starts_at, now),
-                now + 4 * wording.resend,
+                now + lasting,
             )
         case Resolved(starts_at, ends_at, evidence):
             ends_at = min(ends_at, now)
             said = _annotations(key, evidence, ends_at, wording)
             return Outgoing(wording.labels(key), said, min(starts_at, ends_at), ends_at)
         case _:
-            return None if phase.before is None else outgoing(key, phase.before, now, wording)
+            return None if phase.before is None else outgoing(key, phase.before, now, wording, lasting)
 
 
 def _annotations(key: AlertKey, evidence: Evidence, now: float, wording: Wording) -> dict[str, str]:

@@ -7,6 +7,7 @@ when it is back. What is new comes before what is only repeated, and what wakes 
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,11 @@ MAX_BATCH = 64
 MAX_ROUND = 16 * MAX_BATCH
 # An alert that an Alertmanager refuses is tried again after this many intervals, alone.
 REFUSED_INTERVALS = 10
+# What fires is told to last until it was told again for sure: two tellings may fail (Prometheus does the same).
+LASTING_INTERVALS = 4.0
+LONGEST_LASTING = 3600.0
+# How long an instance takes for a request, before that is known.
+SLOWEST_REQUEST = 10.0
 FIRST_PAUSE = 5.0
 MAX_DOUBLINGS = 10
 
@@ -90,6 +96,21 @@ def is_told(phase: Phase) -> bool | None:
             return None if before is None else False
         case _:
             return isinstance(phase, Firing)
+
+
+def lasting(alerts: int, request: float, interval: float) -> float:
+    """For how many seconds one that fires is told to last: four intervals, longer where so many take longer to be told.
+
+    request: how many seconds the instance takes for one. Otherwise a slow one has the first of many expired, and calls
+    them over, before they are told again.
+    """
+    round_takes = math.ceil(alerts / MAX_BATCH) * request
+    return min(max(LASTING_INTERVALS * interval, 2 * (round_takes + interval)), LONGEST_LASTING)
+
+
+def pace(before: float, took: float) -> float:
+    """Seconds for a request, from what was taken for that before and what the last one took: a quick one may be luck."""
+    return max(took, before / 2)
 
 
 def pause(failures: int, interval: float) -> float:

@@ -21,6 +21,7 @@ from monitor.core.alerts import Thresholds
 from monitor.core.delivery import (
     MAX_BATCH,
     MAX_ROUND,
+    SLOWEST_REQUEST,
     Accepted,
     Active,
     Failed,
@@ -28,6 +29,8 @@ from monitor.core.delivery import (
     Unacceptable,
     due,
     is_told,
+    lasting,
+    pace,
     pause,
 )
 from monitor.core.report import TargetReport
@@ -201,6 +204,7 @@ class _Courier:
         self._told: dict[AlertKey, Told] = {}
         self._failures = 0
         self._refused = 0
+        self._request_takes = SLOWEST_REQUEST
         self._not_before = 0.0
         self._task: asyncio.Task[None] | None = None
         self._closed = False
@@ -265,10 +269,12 @@ class _Courier:
         """Tells it of these; a batch of which it refuses something, in halves. False: there is no use in going on."""
         now, monotonic = self._clock.now(), self._clock.monotonic()
         phases = {key: self._phases[key] for key in keys if key in self._phases}
-        alerts = [alert for key, phase in phases.items() if (alert := outgoing(key, phase, now, self._wording))]
+        lasts = lasting(len(self._phases), self._request_takes, self._wording.resend)
+        alerts = [alert for key, phase in phases.items() if (alert := outgoing(key, phase, now, self._wording, lasts))]
         if not alerts:
             return True
         receipt = await self._sink.tell(alerts)
+        self._request_takes = pace(self._request_takes, self._clock.monotonic() - monotonic)
         self._counter.notified(self._sink.name, accepted=isinstance(receipt, Accepted))
         match receipt:
             case Accepted():

@@ -19,11 +19,12 @@ from tests.core.samples import DAY, NOW
 KEYS = [*(row.key("production") for row in CONDITIONS), CONFIG_REJECTED]
 PAGE = AlertKey("production", AlertName.REFUSED, Severity.CRITICAL)
 PLAIN = Wording({})
+LASTING = 240.0
 REVOKED = report(Status.REVOKED, since=NOW - 60)
 
 
 def told(key: AlertKey, phase: Phase, wording: Wording = PLAIN, now: float = NOW) -> Outgoing:
-    alert = outgoing(key, phase, now, wording)
+    alert = outgoing(key, phase, now, wording, LASTING)
     assert alert is not None
     return alert
 
@@ -108,9 +109,9 @@ def test_whatever_names_hold_the_text_stays_on_one_line_and_short() -> None:
     assert len(said) < 3000
 
 
-def test_a_firing_alert_lasts_four_intervals_unless_it_is_told_again() -> None:
-    alert = told(PAGE, Firing(NOW - 60, REVOKED), Wording({}, resend=30))
-    assert (alert.starts_at, alert.ends_at) == (NOW - 60, NOW + 120)
+def test_a_firing_alert_lasts_so_long_unless_it_is_told_again() -> None:
+    alert = told(PAGE, Firing(NOW - 60, REVOKED))
+    assert (alert.starts_at, alert.ends_at) == (NOW - 60, NOW + LASTING)
 
 
 def test_a_resolved_one_says_what_it_said_and_when_it_ended() -> None:
@@ -118,7 +119,7 @@ def test_a_resolved_one_says_what_it_said_and_when_it_ended() -> None:
     assert (alert.starts_at, alert.ends_at) == (NOW - 60, NOW - 10)
     assert "revoked" in alert.annotations["description"]
     assert told(PAGE, Pending(NOW, Resolved(NOW - 60, NOW - 10, REVOKED))) == alert
-    assert outgoing(PAGE, Pending(NOW), NOW, PLAIN) is None
+    assert outgoing(PAGE, Pending(NOW), NOW, PLAIN, LASTING) is None
 
 
 def test_no_time_lies_where_alertmanager_would_refuse_or_misread_it() -> None:

@@ -6,7 +6,7 @@ import pytest
 from monitor.core.alert_conditions import AlertKey
 from monitor.core.alerting import Firing, Pending, Phase, Resolved
 from monitor.core.alerts import AlertName, Severity
-from monitor.core.delivery import MAX_BATCH, Told, due, pause
+from monitor.core.delivery import LONGEST_LASTING, MAX_BATCH, Told, due, lasting, pace, pause
 
 FIRES, OVER = Firing(0), Resolved(0, 1)
 MINUTE = 60.0
@@ -71,3 +71,24 @@ def test_an_alert_that_was_refused_is_tried_again_alone_and_last() -> None:
 
 def test_attempts_back_off_to_the_interval_and_never_stop() -> None:
     assert [pause(failures, MINUTE) for failures in (1, 2, 3, 4, 5, 6, 10_000)] == [5, 10, 20, 40, 60, 60, 60]
+
+
+@pytest.mark.parametrize(
+    ("alerts", "request_takes", "seconds"),
+    [
+        (0, 0.0, 4 * MINUTE),
+        (MAX_BATCH, 10.0, 4 * MINUTE),
+        (6 * MAX_BATCH, 10.0, 4 * MINUTE),
+        (6 * MAX_BATCH + 1, 10.0, 2 * (70.0 + MINUTE)),
+        (10_000, 5.0, 2 * (785.0 + MINUTE)),
+        (10_000, 60.0, LONGEST_LASTING),
+    ],
+)
+def test_what_fires_lasts_four_intervals_or_until_all_were_told_twice(
+    alerts: int, request_takes: float, seconds: float
+) -> None:
+    assert lasting(alerts, request_takes, MINUTE) == seconds
+
+
+def test_a_request_that_was_quick_is_believed_by_and_by_and_one_that_was_slow_at_once() -> None:
+    assert [pace(10.0, 1.0), pace(5.0, 1.0), pace(1.5, 1.0), pace(1.0, 9.0)] == [5.0, 2.5, 1.0, 9.0]

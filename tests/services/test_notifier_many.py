@@ -78,6 +78,21 @@ async def test_what_begins_to_fire_while_they_are_told_again_waits_for_a_few_req
 
 
 @story()
+async def test_an_alertmanager_that_takes_its_time_calls_none_of_many_over_before_it_is_told_again(
+    world: World,
+) -> None:
+    many = 2500
+    have(world, Status.REVOKED, many)
+    world.alertmanager.hang = 8.0
+    assert many / MAX_BATCH * world.alertmanager.hang > 5 * MINUTE, "longer than four intervals for one round"
+    world.start()
+    for _ in range(20):
+        await world.pass_by(2 * MINUTE)
+    assert len(world.alertmanager.firing) == many
+    assert world.alertmanager.paged == many, "each once"
+
+
+@story()
 async def test_the_log_has_a_part_of_them_and_how_many_there_are(world: World) -> None:
     some = MAX_LOGGED + 150
     have(world, Status.REVOKED, some)
