@@ -37,8 +37,6 @@ SLICE = 25
 YIELD = 0.0002
 NAMES_HINTED = 20
 TROUBLES_SHOWN, MAX_TROUBLE = 5, 400
-# Shorter answers are not worth compressing.
-COMPRESSED_FROM = 2048
 # The bar of all targets, and the least part of a class that has any, in its own units.
 WHOLE, LEAST = 1000, 4
 FALLING = frozenset({Order.WORST, Order.SINCE})
@@ -193,7 +191,7 @@ def _shares(found: Listing) -> Iterator[tuple[Standing, int, int]]:
 
 def _page(status: int, html: str, *, compressed: bool) -> Page:
     body = html.strip().encode() + b"\n"
-    if not compressed or len(body) < COMPRESSED_FROM:
+    if not compressed:
         return Page(status, body, HTML, HEADERS)
     # Level 1: a tenth of the size in a few milliseconds. The interpreter's lock is free meanwhile.
     return Page(status, gzip.compress(body, 1, mtime=0), HTML, {**HEADERS, "Content-Encoding": "gzip"})

@@ -13,7 +13,7 @@ from monitor.adapters.server.pages import quality
 from monitor.adapters.server.resources import load_assets
 from monitor.core.status import Status
 
-from tests.adapters.server.conftest import HOST, report
+from tests.adapters.server.conftest import HOST, NOW, report
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"}
 ASSETS = load_assets().by_name
@@ -109,6 +109,26 @@ async def test_a_page_is_bounded_and_says_what_it_does_not_show(world, get):
     assert body.count(b"<tbody") == 5
     assert b"Not on this page: 7 accepted." in body
     assert (await get("/?page=3"))[2].count(b"<tbody") == 2
+
+
+@pytest.mark.parametrize("path", ["/", "/?target=production"])
+async def test_a_page_says_when_it_was_made(path, get):
+    assert b'datetime="2026-11-18T11:06:40Z">11:06:40 UTC<' in (await get(path))[2]
+
+
+@pytest.mark.parametrize(("accepted", "bars"), [(3, [(0, 250), (250, 750)]), (2000, [(0, 4), (4, 1000)])])
+async def test_the_bar_shows_how_large_a_part_each_class_is_and_one_of_thousands_too(accepted, bars, world, get):
+    world.targets = [report("refused", Status.REVOKED), *(report(f"t{number}") for number in range(accepted))]
+    found = re.findall(rb'<rect class="(?:refused|accepted)" x="(\d+)" width="(\d+)" height="1"/>', (await get("/"))[2])
+    assert [(int(start), int(width)) for start, width in found] == bars
+
+
+@pytest.mark.parametrize(("rows", "pauses"), [(24, 0), (60, 2)])
+def test_a_long_page_lets_others_have_their_turn(rows, pauses):
+    taken = []
+    around = status_page.Surroundings(NOW, "1.2.3")
+    status_page.StatusPage().all([report(f"t{number}") for number in range(rows)], {}, around, pause=taken.append)
+    assert len(taken) == pauses
 
 
 async def test_the_page_says_that_the_monitor_stands_still(world, get):
