@@ -79,7 +79,7 @@ def test_after_what_did_not_work_it_pauses_and_looks_before_it_writes(
     outcome: Callable[[Candidate, float, float], Candidate], shortest: float, longest: float
 ) -> None:
     for chance, pause in ((0.0, shortest), (1.0, longest)):
-        candidate = outcome(seen(of("you"), 100.0), 104.0, chance)
+        candidate = outcome(leader(), 104.0, chance)
         assert decide(candidate, 104.0) == Wait(pause)
         assert decide(candidate, 104.0 + pause) == Read()
 
