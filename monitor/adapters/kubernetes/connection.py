@@ -39,7 +39,7 @@ from monitor.core.text import printable
 from monitor.ports import Clock
 
 DEADLINE = 10.0
-# Reads that are put to the API at the same time; what else there is comes in small numbers.
+# Reads that are put to the API at the same time, and watches that begin; what else there is comes in small numbers.
 PLACES = 100
 TOO_SLOW = (
     "let the Secrets be watched (see `doctor --rbac`), see why the API is slow, or give targets a longer `interval`"
@@ -115,7 +115,9 @@ class KubernetesConnection:
         self._loaded_at = float("-inf")
         self._doubted = False
         self._closed = False
-        self._places = Places(clock.monotonic, places, "the Kubernetes API", TOO_SLOW)
+        self._reads = Places(clock.monotonic, places, "the Kubernetes API", TOO_SLOW)
+        # Watches that break together begin together: thousands of handshakes at once would leave no turn to the checks.
+        self._beginnings = Places(clock.monotonic, places, "the Kubernetes API", TOO_SLOW)
         self._failure = "the configuration of the Kubernetes API was not found in time"
         self._told = ""
         self.namespace = settings.namespace or DEFAULT_NAMESPACE
@@ -144,19 +146,15 @@ class KubernetesConnection:
         call = _Call(method, path, query or {}, {"Accept": accept, "Content-Type": content_type}, body)
         if method != "GET" or deadline is not None:
             return await self._request(call, self._deadline if deadline is None else deadline)
-        try:
-            await self._places.take(self._deadline, ahead=False)
-        except TooManyWaitError:
-            return NoAnswer("the Kubernetes API answers less than it is asked", sent=False)
-        except TimeoutError:
-            return NoAnswer(f"the Kubernetes API did not answer within {self._deadline:g} s", sent=False)
+        if (too_late := await self._turn(self._reads)) is not None:
+            return too_late
         answered = False
         try:
             answer = await self._request(call, self._deadline)
             answered = isinstance(answer, Answer) or answer.too_large
             return answer
         finally:
-            self._places.give_back(answered=answered)
+            self._reads.give_back(answered=answered)
 
     async def _request(self, call: _Call, seconds: float) -> Answer | NoAnswer:
         try:
@@ -172,7 +170,7 @@ class KubernetesConnection:
         self, path: str, *, query: Mapping[str, str], silence: float, accept: str = "application/json"
     ) -> AsyncGenerator[Event | Answer | NoAnswer, None]:
         """The events of a watch, as `KubernetesApi` has it. Lasts 30 s longer than its `timeoutSeconds` at most."""
-        begun = await self._begin(_Call("GET", path, {**query, "watch": "true"}, {"Accept": accept}))
+        begun = await self._begin_in_turn(_Call("GET", path, {**query, "watch": "true"}, {"Accept": accept}))
         if isinstance(begun, Answer | NoAnswer):
             yield begun
             return
@@ -283,6 +281,26 @@ class KubernetesConnection:
                 raise
             response = await self._send(way, way.api.rest_client, call)
         return await self._answer(response)
+
+    async def _turn(self, places: Places) -> NoAnswer | None:
+        """Waits for a place. Returns why there was none, and that nothing was sent."""
+        try:
+            await places.take(self._deadline, ahead=False)
+        except TooManyWaitError:
+            return NoAnswer("the Kubernetes API answers less than it is asked", sent=False)
+        except TimeoutError:
+            return NoAnswer(f"the Kubernetes API did not answer within {self._deadline:g} s", sent=False)
+        return None
+
+    async def _begin_in_turn(self, call: _Call) -> tuple[_Way, aiohttp.ClientResponse] | Answer | NoAnswer:
+        if (too_late := await self._turn(self._beginnings)) is not None:
+            return too_late
+        begun: tuple[_Way, aiohttp.ClientResponse] | Answer | NoAnswer | None = None
+        try:
+            begun = await self._begin(call)
+            return begun
+        finally:
+            self._beginnings.give_back(answered=not isinstance(begun, NoAnswer | None))
 
     async def _begin(self, call: _Call) -> tuple[_Way, aiohttp.ClientResponse] | Answer | NoAnswer:
         """The head of a watch; whatever is not the beginning of one is read to its end."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
 from monitor.adapters.clock import SystemClock
@@ -44,6 +44,29 @@ async def test_a_deadline_begins_when_a_read_is_sent(tmp_path: Path) -> None:
         assert asyncio.get_running_loop().time() - began > deadline
         assert {answer.status for answer in answers if isinstance(answer, Answer)} == {200}
         assert not any(isinstance(answer, NoAnswer) for answer in answers)
+
+
+async def test_the_deadline_of_a_watch_begins_when_it_is_sent_and_one_that_runs_has_no_place(tmp_path: Path) -> None:
+    deadline = fairly(0.5)
+    async with asked(tmp_path, deadline, places=2) as (cluster, connection):
+        cluster.faults.delay_requests(0.04, "watch", times=None)
+
+        async def watched() -> object:
+            async with aclosing(connection.watch(SECRETS, query={}, silence=60.0)) as events:
+                heard = await anext(events)
+                await asyncio.sleep(10.0)
+                return heard
+
+        watches = [asyncio.create_task(watched()) for _ in range(2 * (round(deadline / 0.04) + 5))]
+        began = asyncio.get_running_loop().time()
+        async with asyncio.timeout(fairly(10.0)):
+            while len(cluster.watches) < len(watches):
+                await asyncio.sleep(0.01)
+        assert asyncio.get_running_loop().time() - began > deadline
+        assert not any(watch.done() for watch in watches)
+        for watch in watches:
+            watch.cancel()
+        await asyncio.wait(watches)
 
 
 async def test_an_api_that_hangs_is_given_up_by_all_reads_at_the_same_time(tmp_path: Path) -> None:
