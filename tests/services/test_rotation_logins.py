@@ -59,6 +59,31 @@ def test_a_crash_loop_of_a_hundred_restarts_with_a_wrong_password_locks_nobody_o
     in_a_world(tell, policy=policy())
 
 
+def test_a_login_that_was_not_begun_because_its_note_took_too_long_is_not_counted() -> None:
+    """A Kubernetes API that was slow for some minutes would otherwise leave no login for the day."""
+
+    async def tell(world: World) -> None:
+        process = world.start()
+        real, notes = process.rotator._write, 0
+
+        async def slow(*args: object) -> object:
+            nonlocal notes
+            notes += 1
+            written = await real(*args)  # type: ignore[arg-type]
+            await asyncio.sleep(12.0 if world.clock.monotonic() < 300.0 else 0.0)
+            return written
+
+        process.rotator._write = slow  # type: ignore[method-assign,assignment]
+        await process.run(world.clock.monotonic() + 300.0)
+        assert notes > 10
+        assert world.logins == 0
+        assert world.journal().logins == LoginBudget()
+        await process.run(world.clock.monotonic() + HOUR)
+        assert world.in_order()
+
+    in_a_world(tell, policy=policy())
+
+
 @pytest.mark.parametrize("lever", [Lever.DIE_AFTER, Lever.LOSE_ANSWER, Lever.CANCEL_AFTER])
 def test_a_process_that_never_sees_the_answer_of_a_login_counts_it_all_the_same(lever: Lever) -> None:
     at = calls_until_login()
