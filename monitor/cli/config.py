@@ -9,8 +9,8 @@ from pathlib import Path
 
 import click
 
-from monitor.adapters.kubernetes.connection import by_service_account, in_pod
 from monitor.adapters.kubernetes.own_namespace import own_namespace
+from monitor.adapters.kubernetes.way import by_service_account, in_pod
 from monitor.cli.run import not_usable
 from monitor.config.codefresh import CodefreshError, from_codefresh, read_values, render
 from monitor.config.files import check_files

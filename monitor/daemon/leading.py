@@ -6,8 +6,8 @@ journal's compare-and-swap decides then, as it always does.
 
 from __future__ import annotations
 
-from monitor.adapters.kubernetes.connection import in_pod
 from monitor.adapters.kubernetes.lease import LeaseElection
+from monitor.adapters.kubernetes.way import in_pod
 from monitor.cluster import KubernetesApi
 from monitor.config.permissions import rotates_in_cluster
 from monitor.config.settings import Settings

@@ -14,7 +14,7 @@ from monitor.adapters.alertmanager import AlertmanagerSink, Credential
 from monitor.adapters.argocd.tls import Trust
 from monitor.adapters.heartbeat import PingedService
 from monitor.adapters.http_call import HttpCaller
-from monitor.adapters.kubernetes.connection import NAMESPACE_FILE
+from monitor.adapters.kubernetes.way import NAMESPACE_FILE
 from monitor.config.settings import AlertmanagerSettings, HeartbeatSettings, InFile, Settings, TlsSettings
 from monitor.core.alert_texts import Wording
 from monitor.core.report import TargetReport

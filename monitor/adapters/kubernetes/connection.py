@@ -1,7 +1,6 @@
-"""The way to the Kubernetes API: configuration found once, every call with a deadline and a bound.
+"""Calls of the Kubernetes API: over a way that is found once (`way`), each with a deadline and a bound.
 
-kubernetes-asyncio finds the configuration (in a pod by its service account, whose token it re-reads; else a
-kubeconfig) and signs requests. Bodies are read here instead of in its generated models: they are bounded, cheap, and
+kubernetes-asyncio signs requests (it re-reads the token of a service account). Bodies are read here instead of in its generated models: they are bounded, cheap, and
 never logged (its `rest` module writes response bodies, which are Secrets, to the DEBUG log). Watches have connections
 of their own, so that they never take those of the requests. Reads wait for their turn, and their deadline with them.
 """
@@ -11,26 +10,16 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
 import structlog
-from yaml import YAMLError
 
-from monitor.adapters.kubernetes.library import (
-    KUBE_CONFIG_DEFAULT_LOCATION,
-    ApiClient,
-    ConfigException,
-    Configuration,
-    RESTClientObject,
-    load_incluster_config,
-    load_kube_config,
-)
+from monitor.adapters.kubernetes.library import ConfigException, RESTClientObject
 from monitor.adapters.kubernetes.lines import Lines, LineTooLongError
+from monitor.adapters.kubernetes.way import DEFAULT_NAMESPACE, UNUSABLE, Way, load, why_unusable
 from monitor.adapters.places import LineTooLongError as TooManyWaitError
 from monitor.adapters.places import Places
 from monitor.cluster import Answer, Event, NoAnswer
@@ -46,31 +35,15 @@ TOO_SLOW = (
 )
 # A Secret holds 1 MiB at most; base64 and managed fields make it larger. The same for a line of a watch.
 MAX_BODY = 4 * 1024 * 1024
-NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 # The configuration is read at most this often: after it could not be found, and after the API refused it.
 RETRY_CONFIGURATION = 10.0
 # Seconds that a watch may last beyond the `timeoutSeconds` of its query; and one whose query names none.
 WATCH_SLACK = 30.0
 LONGEST_WATCH = 3600.0
-DEFAULT_NAMESPACE = "default"
-# What the library raises for a configuration that it cannot use: it believes that a kubeconfig is well-formed.
-UNUSABLE = (
-    ConfigException,
-    OSError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    AssertionError,
-    LookupError,
-    RecursionError,
-    YAMLError,
-)
 
 log = structlog.get_logger(__name__)
 
 logging.getLogger("kubernetes_asyncio.client.rest").addFilter(lambda record: record.levelno > logging.DEBUG)
-# It says "Config not found" at each look, every ten seconds; here that is told once, with what to do.
-logging.getLogger("kubernetes_asyncio.config.kube_config").addFilter(lambda record: record.levelno > logging.WARNING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,21 +57,6 @@ class _Call:
     body: object | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Way:
-    """One configuration in use: requests go through `api`, watches through `streams`; `open` are those that run."""
-
-    api: ApiClient
-    streams: RESTClientObject
-    open: set[aiohttp.ClientResponse] = field(default_factory=set)
-
-    async def close(self) -> None:
-        for response in tuple(self.open):
-            response.close()  # the session alone would not wake who waits for the next event
-        await self.api.close()
-        await self.streams.close()
-
-
 class KubernetesConnection:
     """One API server. Nothing is opened before the first request, and nothing after `close`."""
 
@@ -108,9 +66,9 @@ class KubernetesConnection:
         self._settings = settings
         self._clock = clock
         self._deadline = deadline
-        self._way: _Way | None = None
+        self._way: Way | None = None
         # The one before the present: what still runs over it goes on until the next change.
-        self._former: _Way | None = None
+        self._former: Way | None = None
         self._opening = asyncio.Lock()
         self._loaded_at = float("-inf")
         self._doubted = False
@@ -211,7 +169,7 @@ class KubernetesConnection:
         except TimeoutError:
             return self._failure
 
-    async def _open(self) -> _Way | None:
+    async def _open(self) -> Way | None:
         """The way to the API; found anew where the API refused the credentials of the present one."""
         async with self._opening:
             now = self._clock.monotonic()
@@ -220,13 +178,13 @@ class KubernetesConnection:
                 return self._way
             self._loaded_at = now
             try:
-                way = await self._load()
+                way, self.namespace = await load(self._settings)
             except UNUSABLE as error:
-                self._tell(*_why(self._settings, error))
+                self._tell(*why_unusable(self._settings, error))
                 return self._way
             return await self._go_over_to(way)
 
-    async def _go_over_to(self, way: _Way) -> _Way | None:
+    async def _go_over_to(self, way: Way) -> Way | None:
         if self._closed:  # while a program of the kubeconfig was asked: nobody would close this one any more
             await way.close()
             return None
@@ -248,30 +206,7 @@ class KubernetesConnection:
         else:
             log.info("the way to the Kubernetes API is found")
 
-    async def _load(self) -> _Way:
-        found = Configuration()
-        namespace = pod_namespace()
-        if namespace is not None and by_service_account(self._settings):
-            load_incluster_config(client_configuration=found)  # type: ignore[no-untyped-call]
-            self.namespace = self._settings.namespace or namespace or DEFAULT_NAMESPACE
-        else:
-            if self._settings.kubeconfig is None and not _has_kubeconfig():
-                where = printable(KUBE_CONFIG_DEFAULT_LOCATION, 100)
-                raise ConfigException(f"there is no service account of a pod, and no kubeconfig at {where}")
-            loader = await load_kube_config(
-                config_file=self._settings.kubeconfig, context=self._settings.context, client_configuration=found
-            )
-            context = getattr(loader, "current_context", None) or {}
-            self.namespace = (
-                self._settings.namespace or context.get("context", {}).get("namespace") or DEFAULT_NAMESPACE
-            )
-        found.connection_pool_maxsize = 0  # in which a request would wait while its deadline runs
-        way = _Way(ApiClient(found), RESTClientObject(found))
-        await _plain_session(way.api.rest_client)
-        await _plain_session(way.streams)
-        return way
-
-    async def _ask(self, way: _Way, call: _Call) -> Answer | NoAnswer:
+    async def _ask(self, way: Way, call: _Call) -> Answer | NoAnswer:
         """Sends the call; a read once more, where a connection that was kept had been closed meanwhile."""
         try:
             response = await self._send(way, way.api.rest_client, call)
@@ -292,17 +227,17 @@ class KubernetesConnection:
             return NoAnswer(f"the Kubernetes API did not answer within {self._deadline:g} s", sent=False)
         return None
 
-    async def _begin_in_turn(self, call: _Call) -> tuple[_Way, aiohttp.ClientResponse] | Answer | NoAnswer:
+    async def _begin_in_turn(self, call: _Call) -> tuple[Way, aiohttp.ClientResponse] | Answer | NoAnswer:
         if (too_late := await self._turn(self._beginnings)) is not None:
             return too_late
-        begun: tuple[_Way, aiohttp.ClientResponse] | Answer | NoAnswer | None = None
+        begun: tuple[Way, aiohttp.ClientResponse] | Answer | NoAnswer | None = None
         try:
             begun = await self._begin(call)
             return begun
         finally:
             self._beginnings.give_back(answered=not isinstance(begun, NoAnswer | None))
 
-    async def _begin(self, call: _Call) -> tuple[_Way, aiohttp.ClientResponse] | Answer | NoAnswer:
+    async def _begin(self, call: _Call) -> tuple[Way, aiohttp.ClientResponse] | Answer | NoAnswer:
         """The head of a watch; whatever is not the beginning of one is read to its end."""
         try:
             async with asyncio.timeout(self._deadline):
@@ -319,7 +254,7 @@ class KubernetesConnection:
         except (aiohttp.ClientError, OSError, ConfigException, ValueError) as error:
             return self._no_answer(error)
 
-    async def _send(self, way: _Way, through: RESTClientObject, call: _Call) -> aiohttp.ClientResponse:
+    async def _send(self, way: Way, through: RESTClientObject, call: _Call) -> aiohttp.ClientResponse:
         headers = dict(call.headers)
         # Signs the request, re-reading a rotated service account token first.
         await way.api.update_params_for_auth(headers, [], ["BearerToken"])
@@ -394,64 +329,3 @@ def _object(raw: bytes | bytearray) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
-
-
-def in_pod() -> bool:
-    """Whether this runs in a pod with a service account."""
-    return pod_namespace() is not None
-
-
-def pod_namespace() -> str | None:
-    """The namespace of the pod that this runs in; None outside of Kubernetes."""
-    try:
-        return NAMESPACE_FILE.read_text("utf-8").strip()
-    except OSError:
-        return None
-
-
-def _has_kubeconfig() -> bool:
-    """Whether one is where kubectl looks: $KUBECONFIG, which may name several, or ~/.kube/config."""
-    return any(Path(name).expanduser().exists() for name in KUBE_CONFIG_DEFAULT_LOCATION.split(os.pathsep) if name)
-
-
-def by_service_account(settings: KubernetesSettings) -> bool:
-    """Whether a pod goes by its service account."""
-    return settings.kubeconfig is None and settings.context is None
-
-
-def _why(settings: KubernetesSettings, error: Exception) -> tuple[str, str]:
-    """Why there is no configuration, and what to do. Of a file only its name is told: it may hold a token."""
-    match error:
-        case ConfigException():
-            words = printable(str(error), 200)
-        case OSError():
-            words = error.strerror or type(error).__name__
-        case _:
-            words = "it is no kubeconfig"
-    if in_pod() and by_service_account(settings):
-        return words, "see that the pod mounts the token of its service account (automountServiceAccountToken)"
-    if settings.kubeconfig is None and not _has_kubeconfig():
-        return words, "run in a pod with a service account, or give kubernetes.kubeconfig"
-    place = settings.kubeconfig or KUBE_CONFIG_DEFAULT_LOCATION
-    if not Path(place).expanduser().exists() and settings.kubeconfig:
-        return f"there is no {place}", "correct kubernetes.kubeconfig"
-    return f"{place} cannot be used: {words}", "correct it, or give kubernetes.kubeconfig and kubernetes.context"
-
-
-async def _plain_session(rest: RESTClientObject) -> None:
-    """A session that takes no proxy from the environment, keeps no cookies, and sends nothing twice.
-
-    The API server is named by its configuration alone. aiohttp repeats a PUT by itself when a kept connection breaks: what
-    was written then meets itself as a conflict, where "unknown" would be true. There is no public switch for it.
-    """
-    old = rest.pool_manager
-    session = aiohttp.ClientSession(
-        connector=old.connector,
-        connector_owner=True,
-        trust_env=False,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        timeout=aiohttp.ClientTimeout(total=None),  # deadlines are around whole calls
-    )
-    session._retry_connection = False  # noqa: SLF001
-    rest.pool_manager = session
-    old.detach()

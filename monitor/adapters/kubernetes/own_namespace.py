@@ -5,8 +5,8 @@ The same choice as `connection` makes, before there is a connection: no plugin o
 
 from __future__ import annotations
 
-from monitor.adapters.kubernetes.connection import DEFAULT_NAMESPACE, UNUSABLE, by_service_account, pod_namespace
 from monitor.adapters.kubernetes.library import KUBE_CONFIG_DEFAULT_LOCATION, KubeConfigLoader, KubeConfigMerger
+from monitor.adapters.kubernetes.way import DEFAULT_NAMESPACE, UNUSABLE, by_service_account, pod_namespace
 from monitor.config.settings import KubernetesSettings
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import structlog.testing
 from monitor.adapters.clock import SystemClock
-from monitor.adapters.kubernetes import connection
+from monitor.adapters.kubernetes import way
 from monitor.adapters.kubernetes.connection import RETRY_CONFIGURATION, KubernetesConnection
 from monitor.config.settings import KubernetesSettings
 from monitor.simulator.kubernetes.app import write_kubeconfig
@@ -28,8 +28,8 @@ class Clock(SystemClock):
 @pytest.fixture
 def away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the kubeconfig would be; there is none, and this is no pod."""
-    monkeypatch.setattr(connection, "NAMESPACE_FILE", tmp_path / "no-namespace")
-    monkeypatch.setattr(connection, "KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "none"))
+    monkeypatch.setattr(way, "NAMESPACE_FILE", tmp_path / "no-namespace")
+    monkeypatch.setattr(way, "KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "none"))
     return tmp_path / "kubeconfig"
 
 
@@ -88,7 +88,7 @@ async def test_a_file_that_is_no_kubeconfig_is_told_without_what_is_in_it(away: 
 async def test_in_a_pod_it_says_what_the_pod_lacks(away: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     namespace = away.parent / "namespace"
     namespace.write_text("codefresh")
-    monkeypatch.setattr(connection, "NAMESPACE_FILE", namespace)
+    monkeypatch.setattr(way, "NAMESPACE_FILE", namespace)
     for name in [name for name in os.environ if name.startswith("KUBERNETES_SERVICE_")]:
         monkeypatch.delenv(name)
     found = KubernetesConnection(KubernetesSettings(), Clock())

@@ -17,6 +17,7 @@ import trustme
 from aiohttp import web
 from kubernetes_asyncio.config import incluster_config
 from monitor.adapters.kubernetes import connection as subject
+from monitor.adapters.kubernetes import way
 from monitor.adapters.kubernetes.connection import KubernetesConnection
 from monitor.cluster import Answer, Event, NoAnswer
 from monitor.config.settings import KubernetesSettings
@@ -457,7 +458,7 @@ async def test_in_a_pod_the_token_of_the_service_account_is_read_anew_after_a_40
     namespace.write_text("codefresh", "utf-8")
     monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(token))
     monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", str(certificate))
-    monkeypatch.setattr(subject, "NAMESPACE_FILE", namespace)
+    monkeypatch.setattr(way, "NAMESPACE_FILE", namespace)
     async with serving(tmp_path, only("second"), tls=tls) as api:
         port = api.url.rsplit(":", 1)[1]
         monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")

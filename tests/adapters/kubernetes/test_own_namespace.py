@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 from monitor.adapters.clock import SystemClock
-from monitor.adapters.kubernetes import connection
+from monitor.adapters.kubernetes import way
 from monitor.adapters.kubernetes.connection import KubernetesConnection
 from monitor.adapters.kubernetes.own_namespace import own_namespace
 from monitor.cluster import NoAnswer
@@ -45,7 +45,7 @@ async def test_it_is_what_the_connection_goes_by(
 def test_in_a_pod_it_is_that_of_the_pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kubeconfig: Path) -> None:
     file = tmp_path / "namespace"
     file.write_text("monitoring")
-    monkeypatch.setattr(connection, "NAMESPACE_FILE", file)
+    monkeypatch.setattr(way, "NAMESPACE_FILE", file)
     assert own_namespace(KubernetesSettings()) == "monitoring"
     assert own_namespace(KubernetesSettings(str(kubeconfig))) == "codefresh", "a kubeconfig that is named comes first"
 
@@ -82,8 +82,8 @@ def test_without_any_kubeconfig_nothing_is_told(tmp_path: Path) -> None:
 async def test_where_there_is_neither_a_pod_nor_a_kubeconfig_that_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection, "NAMESPACE_FILE", tmp_path / "no pod")
-    monkeypatch.setattr(connection, "KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "none"))
+    monkeypatch.setattr(way, "NAMESPACE_FILE", tmp_path / "no pod")
+    monkeypatch.setattr(way, "KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "none"))
     opened = KubernetesConnection(KubernetesSettings(), SystemClock())
     problem = await opened.ready()
     await opened.close()
