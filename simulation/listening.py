@@ -46,11 +46,9 @@ class Ear(logging.Handler):
         What asyncio has to say of this world's loop is told to `World._defect`, as to every handler that a loop has. Its log
         is for loops without one: those of others in this process, whose garbage may happen to be collected now.
         """
-        if record.name == "asyncio":
-            return
         line = record.getMessage()
         self.lines.append(line)
-        if record.levelno >= logging.WARNING:
+        if record.levelno >= logging.WARNING and record.name != "asyncio":
             self._world.violate(f"the log has: {line[:300]}")
 
     def check(self) -> None:

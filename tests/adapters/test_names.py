@@ -157,6 +157,9 @@ async def test_a_name_that_does_not_exist_is_told_as_dns_also_where_nobody_waits
 async def test_so_many_are_looked_up_at_once_and_no_more(name_servers: NameServers) -> None:
     names = Names(Time(), lookups=2)
     asking = [asyncio.create_task(names.resolve(f"dead{number}.example", 80)) for number in range(4)]
+    async with asyncio.timeout(fairly(5.0)):
+        while len(name_servers.asked) < 2:
+            await asyncio.sleep(0.001)
     await asyncio.sleep(0.02)
     assert len(name_servers.asked) == 2
     name_servers.let_go()

@@ -35,10 +35,10 @@ async def asked(folder: Path, deadline: float, places: int) -> AsyncIterator[tup
 
 
 async def test_a_deadline_begins_when_a_read_is_sent(tmp_path: Path) -> None:
-    deadline = fairly(0.5)
+    deadline = fairly(1.0)
     async with asked(tmp_path, deadline, places=2) as (cluster, connection):
-        cluster.faults.delay_answers(0.04, times=None)
-        many = 2 * (round(deadline / 0.04) + 5)
+        cluster.faults.delay_answers(0.05, times=None)
+        many = 2 * (round(deadline / 0.05) + 5)
         began = asyncio.get_running_loop().time()
         answers = await asyncio.gather(*(connection.request("GET", f"{SECRETS}/token") for _ in range(many)))
         assert asyncio.get_running_loop().time() - began > deadline
@@ -47,9 +47,9 @@ async def test_a_deadline_begins_when_a_read_is_sent(tmp_path: Path) -> None:
 
 
 async def test_the_deadline_of_a_watch_begins_when_it_is_sent_and_one_that_runs_has_no_place(tmp_path: Path) -> None:
-    deadline = fairly(0.5)
+    deadline = fairly(1.0)
     async with asked(tmp_path, deadline, places=2) as (cluster, connection):
-        cluster.faults.delay_requests(0.04, "watch", times=None)
+        cluster.faults.delay_requests(0.05, "watch", times=None)
 
         async def watched() -> object:
             async with aclosing(connection.watch(SECRETS, query={}, silence=60.0)) as events:
@@ -57,7 +57,7 @@ async def test_the_deadline_of_a_watch_begins_when_it_is_sent_and_one_that_runs_
                 await asyncio.sleep(10.0)
                 return heard
 
-        watches = [asyncio.create_task(watched()) for _ in range(2 * (round(deadline / 0.04) + 5))]
+        watches = [asyncio.create_task(watched()) for _ in range(2 * (round(deadline / 0.05) + 5))]
         began = asyncio.get_running_loop().time()
         async with asyncio.timeout(fairly(10.0)):
             while len(cluster.watches) < len(watches):
