@@ -10,7 +10,7 @@ THIS_MACHINE = ("127.0.0.1", "127.9.9.9", "::1", "0.0.0.0", "::")
 ELSEWHERE = ("10.0.0.1", "100.64.0.1", "8.8.8.8", "fd00::1", "2001:db8::1", "64:ff9b:1::1")
 
 
-@pytest.mark.parametrize("address", [*LINK_LOCAL, *map(str, METADATA)])
+@pytest.mark.parametrize("address", [*LINK_LOCAL, *sorted(map(str, METADATA))])
 def test_a_metadata_service_is_one_and_is_near(address: str) -> None:
     assert is_metadata(address)
     assert is_near(address)
