@@ -25,7 +25,8 @@ from simulation.draw import draw
 from simulation.run import Outcome, months, play, run
 
 SHOWN = 10
-CHUNK = 4
+# Seconds without any seed that ends. One takes a fifth of a second; what a process that was killed had is never told.
+LONGEST = 300.0
 
 
 @click.command()
@@ -71,7 +72,13 @@ def _outcomes(seeds: range, bug: str | None, jobs: int) -> Iterator[Outcome]:
         yield from map(play, seeds)
         return
     with multiprocessing.get_context("fork").Pool(jobs, maxtasksperchild=50) as pool:
-        yield from pool.imap_unordered(play, seeds, chunksize=CHUNK)
+        outcomes = pool.imap_unordered(play, seeds)
+        for _ in seeds:
+            try:
+                yield outcomes.next(timeout=LONGEST)
+            except multiprocessing.TimeoutError:
+                why = "a process that played them was killed (is there too little memory?)"
+                raise click.ClickException(f"no seed ended within {LONGEST:.0f} s: {why}") from None
 
 
 def _run(seed: int, bug: str | None) -> Outcome:

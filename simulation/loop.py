@@ -217,6 +217,9 @@ def bury(process: Process) -> None:
                 coroutine.close()
         except RuntimeError:
             pass  # its `finally` wanted to wait for something
+        except BaseExceptionGroup as ended:  # a TaskGroup tells of its end that way
+            if ended.split(GeneratorExit)[1] is not None:
+                raise
     process.tasks.clear()
     process.waiting.clear()
     for told in process.on_burial:

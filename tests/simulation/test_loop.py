@@ -126,3 +126,17 @@ def test_a_world_in_which_nothing_can_happen_is_told_as_such() -> None:
 
     with pytest.raises(StandstillError):
         play(story)
+
+
+def test_a_process_that_is_killed_while_it_waits_within_a_group_of_tasks_is_buried_without_a_word() -> None:
+    async def work() -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(asyncio.sleep(0))
+            await asyncio.sleep(60.0)
+
+    async def story(loop: SimulatedLoop) -> None:
+        process = begin(loop, work())
+        await asyncio.sleep(1.0)
+        process.kill()
+
+    play(story)
