@@ -21,7 +21,7 @@ LONGEST = 600.0
 TOLD_EVERY = 600.0
 
 
-class LineTooLongError(TimeoutError):
+class TooManyWaitError(TimeoutError):
     """The server does answer, but not this one within `LONGEST`. Nothing was sent."""
 
 
@@ -47,7 +47,7 @@ class Places:
         """A place, as soon as there is one. ahead: before all those that do not say so, to end what was begun.
 
         Raises TimeoutError once the server has answered nobody for `patience` seconds of the wait, as all that were before
-        in the line know by then, and LineTooLongError.
+        in the line know by then, and TooManyWaitError.
         """
         if self._free:
             self._free -= 1
@@ -79,7 +79,7 @@ class Places:
             # Compared as moments, as they are waited for: differences round otherwise, and a wait of no time is no wait.
             given_up_at = max(began, self._answered_at) + patience
             if now >= longest:
-                raise LineTooLongError
+                raise TooManyWaitError
             if now >= given_up_at:
                 raise TimeoutError
             if now >= began + patience:

@@ -12,7 +12,7 @@ import ssl
 import aiohttp
 from aiohttp.http import HttpProcessingError
 
-from monitor.adapters.places import LineTooLongError
+from monitor.adapters.places import TooManyWaitError
 from monitor.core.model import Fault, FaultKind
 from monitor.core.text import printable
 
@@ -52,7 +52,7 @@ def to_fault(error: BaseException) -> Fault:
         return _certificate(error.certificate_error)
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return Fault(FaultKind.DNS, _words(error.os_error))
-    if isinstance(error, LineTooLongError):
+    if isinstance(error, TooManyWaitError):
         return Fault(FaultKind.TIMEOUT, "it answers less than its targets ask: see their `interval`")
     if isinstance(error, TimeoutError):
         return Fault(FaultKind.TIMEOUT)

@@ -1,8 +1,9 @@
 """Calls of the Kubernetes API: over a way that is found once (`way`), each with a deadline and a bound.
 
-kubernetes-asyncio signs requests (it re-reads the token of a service account). Bodies are read here instead of in its generated models: they are bounded, cheap, and
-never logged (its `rest` module writes response bodies, which are Secrets, to the DEBUG log). Watches have connections
-of their own, so that they never take those of the requests. Reads wait for their turn, and their deadline with them.
+kubernetes-asyncio signs requests (it re-reads the token of a service account). Bodies are read here instead of in its
+generated models: they are bounded, cheap, and never logged (its `rest` module writes response bodies, which are Secrets,
+to the DEBUG log). Watches have connections of their own, so that they never take those of the requests. Reads wait for
+their turn, and their deadline with them.
 """
 
 from __future__ import annotations
@@ -20,8 +21,7 @@ import structlog
 from monitor.adapters.kubernetes.library import ConfigException, RESTClientObject
 from monitor.adapters.kubernetes.lines import Lines, LineTooLongError
 from monitor.adapters.kubernetes.way import DEFAULT_NAMESPACE, UNUSABLE, Way, load, why_unusable
-from monitor.adapters.places import LineTooLongError as TooManyWaitError
-from monitor.adapters.places import Places
+from monitor.adapters.places import Places, TooManyWaitError
 from monitor.cluster import Answer, Event, NoAnswer
 from monitor.config.settings import KubernetesSettings
 from monitor.core.text import printable

@@ -1,4 +1,4 @@
-"""The configuration of the Kubernetes API as it is found, and the way that it leads: one session for requests, one for watches.
+"""The configuration of the Kubernetes API as it is found, and the way that it leads: a session for requests, one for watches.
 
 kubernetes-asyncio finds it: in a pod by its service account, else by a kubeconfig. What is wrong with it is told in words
 of ours, since a kubeconfig may hold a token and errors quote what they met.

@@ -11,7 +11,7 @@ from monitor.adapters.argocd.client import MAX_BODY, ArgoCDClient, Endpoint
 from monitor.adapters.argocd.connections import PLACES, TOO_SLOW, Connections
 from monitor.adapters.argocd.tls import TlsContexts, Trust
 from monitor.adapters.clock import SystemClock
-from monitor.adapters.places import LONGEST, TOLD_EVERY, LineTooLongError, Places
+from monitor.adapters.places import LONGEST, TOLD_EVERY, Places, TooManyWaitError
 from monitor.core.model import Fault, FaultKind, Reply
 from monitor.core.questions import Question, Topic
 from monitor.core.secret import Secret
@@ -179,7 +179,7 @@ def test_nobody_waits_for_ever_however_much_a_server_answers() -> None:
             stage.ask("ahead", takes=2.0, ahead=True)
             await asyncio.sleep(2.0)
 
-    assert ("behind", LONGEST, LineTooLongError.__name__) in ended(ask)
+    assert ("behind", LONGEST, TooManyWaitError.__name__) in ended(ask)
 
 
 def test_a_place_is_not_lost_with_one_who_is_cancelled() -> None:
